@@ -1,0 +1,3 @@
+"""rootlet: a recipe compiler for minimal container images."""
+
+__version__ = "0.1.0"

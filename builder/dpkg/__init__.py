@@ -1,0 +1,1 @@
+"""dpkg's own formats: versions and control paragraphs. Pure parsing."""

@@ -1,0 +1,1 @@
+"""Running programs of the machine; the only importer of subprocess."""

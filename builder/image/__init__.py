@@ -1,0 +1,1 @@
+"""OCI images: layer tar, compression, configuration, manifest, layout, archives, validation."""

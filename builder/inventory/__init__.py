@@ -1,0 +1,1 @@
+"""What is in any image: files to components."""

@@ -1,0 +1,135 @@
+"""Words of the OCI image specification as values: no input, no output.
+
+https://github.com/opencontainers/image-spec (v1.1): descriptor.md, config.md, media-types.md.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+MEDIA_TYPE_INDEX = "application/vnd.oci.image.index.v1+json"
+MEDIA_TYPE_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+MEDIA_TYPE_CONFIG = "application/vnd.oci.image.config.v1+json"
+MEDIA_TYPE_LAYER = "application/vnd.oci.image.layer.v1.tar"
+MEDIA_TYPE_LAYER_GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
+MEDIA_TYPE_LAYER_ZSTD = "application/vnd.oci.image.layer.v1.tar+zstd"
+ANNOTATION_REF_NAME = "org.opencontainers.image.ref.name"
+
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
+_REPOSITORY = re.compile(
+    r"(?:(?P<registry>(?:localhost|[a-zA-Z0-9-]+(?:\.[a-zA-Z0-9-]+)+|[a-zA-Z0-9-]+(?=:[0-9]))(?::[0-9]+)?)/)?"
+    r"(?P<repository>[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*)"
+)
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """A content digest, ``algorithm:encoded`` (descriptor.md, "Digests")."""
+
+    algorithm: str
+    encoded: str
+
+    @classmethod
+    def parse(cls, text: str) -> Digest:
+        """Read ``sha256:…`` or ``sha512:…``; ValueError for anything else."""
+        if not _DIGEST.fullmatch(text):
+            raise ValueError(f"not a digest: {text!r}")
+        algorithm, _, encoded = text.partition(":")
+        return cls(algorithm, encoded)
+
+    def __str__(self) -> str:
+        return f"{self.algorithm}:{self.encoded}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Platform:
+    """Operating system and processor as OCI names them: ``linux/arm64/v8``."""
+
+    os: str
+    architecture: str
+    variant: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Platform:
+        """Read ``os/architecture[/variant]``; ValueError when it has another form."""
+        parts = text.split("/")
+        if not 2 <= len(parts) <= 3 or not all(re.fullmatch(r"[a-z0-9_.-]+", part) for part in parts):  # noqa: PLR2004 (two or three parts)
+            raise ValueError(f"not a platform: {text!r} (expected os/architecture, as linux/amd64)")
+        return cls(*parts)
+
+    def __str__(self) -> str:
+        return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Descriptor:
+    """A pointer to a blob: type, digest, size in bytes (descriptor.md)."""
+
+    media_type: str
+    digest: Digest
+    size: int
+    platform: Platform | None = None
+    annotations: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Healthcheck:
+    """Docker's health check; times in nanoseconds. ``test`` as Docker writes it, ("CMD", …)."""
+
+    test: tuple[str, ...]
+    interval: int = 0
+    timeout: int = 0
+    start_period: int = 0
+    retries: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageConfig:
+    """How a container starts (config.md, "config"). ``ports`` as "8080/tcp"; ``env`` in order."""
+
+    entrypoint: tuple[str, ...] = ()
+    cmd: tuple[str, ...] = ()
+    env: tuple[tuple[str, str], ...] = ()
+    user: str = ""
+    workdir: str = ""
+    ports: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+    stop_signal: str = ""
+    healthcheck: Healthcheck | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageReference:
+    """A whole name: ``[registry/]repository[:tag][@digest]``. A tag is only the part after the colon."""
+
+    registry: str = ""
+    repository: str
+    tag: str = ""
+    digest: Digest | None = field(default=None)
+
+    @classmethod
+    def parse(cls, text: str) -> ImageReference:
+        """Read a reference; ValueError says which part is wrong. Nothing is filled in."""
+        name, _, digest = text.partition("@")
+        head, _, last = name.rpartition("/")
+        last, _, tag = last.partition(":")
+        match = _REPOSITORY.fullmatch(f"{head}/{last}" if head else last)
+        if match is None:
+            raise ValueError(f"not an image name: {text!r} (lower-case letters, digits, '.', '_', '-', '/')")
+        if (":" in name.rpartition("/")[2]) and not _TAG.fullmatch(tag):
+            raise ValueError(f"not a tag: {tag!r} in {text!r}")
+        return cls(
+            registry=match["registry"] or "",
+            repository=match["repository"],
+            tag=tag,
+            digest=Digest.parse(digest) if digest else None,
+        )
+
+    def __str__(self) -> str:
+        text = f"{self.registry}/{self.repository}" if self.registry else self.repository
+        if self.tag:
+            text += f":{self.tag}"
+        return f"{text}@{self.digest}" if self.digest else text

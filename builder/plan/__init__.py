@@ -1,0 +1,1 @@
+"""The image as pure data: layers of entries, each with its provenance."""

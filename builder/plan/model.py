@@ -1,0 +1,79 @@
+"""ImagePlan: what will be in the image, as pure data that goes to JSON and back.
+
+It knows every path, owner and reason; it does not know digests of layers or whether the image is safe.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from builder.oci import ImageConfig, Platform
+from builder.reason import Reason
+from builder.sysroot import Content, Kind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One path of a layer. ``content`` is bytes made by rootlet, or where the bytes are in the store.
+
+    ``hardlink`` names the entry (of the same layer, sorted before this one) whose bytes this one shares; then
+    ``content`` is None. ``package`` owns the path, "" where rootlet or the recipe made it.
+    """
+
+    path: str
+    kind: Kind
+    mode: int
+    uid: int = 0
+    gid: int = 0
+    content: Content | bytes | None = None
+    target: str = ""
+    hardlink: str = ""
+    xattrs: tuple[tuple[str, bytes], ...] = ()
+    package: str = ""
+    reason: Reason
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file itself: 0 for folders, links and second names."""
+        if isinstance(self.content, bytes):
+            return len(self.content)
+        return self.content.size if self.content is not None else 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """Entries sorted by path (as bytes), parents before children, each path once."""
+
+    entries: tuple[Entry, ...]
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedPackage:
+    """A package that gives the image at least one file."""
+
+    name: str
+    version: str
+    architecture: str
+    source_name: str
+    source_version: str
+    files: int
+    size: int
+    """Bytes of its files in the image."""
+    installed_size: int
+    """Bytes of all the package's files."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImagePlan:
+    """The whole image. ``created`` (seconds since the epoch) is the time of every entry and of the image."""
+
+    platform: Platform
+    config: ImageConfig
+    annotations: tuple[tuple[str, str], ...]
+    layers: tuple[Layer, ...]
+    packages: tuple[PlannedPackage, ...]
+    created: int
+    distribution: str
+    """``ID-VERSION_ID`` of os-release, as "debian-13"; "" without a distribution."""
+    warnings: tuple[str, ...] = ()

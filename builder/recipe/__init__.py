@@ -1,0 +1,1 @@
+"""The recipe: what the author wrote, validated; knows no file that exists."""

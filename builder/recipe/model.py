@@ -1,0 +1,209 @@
+"""A recipe for one platform, validated and with every default filled in.
+
+It knows no package, file or digest that exists: names here are what the author wrote. See docs/recipe.md.
+"""
+
+from __future__ import annotations
+
+import datetime
+import enum
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from builder.oci import ImageConfig, Platform
+
+DEFAULT_SUITE = "trixie"
+"""Debian's current stable."""
+
+
+class Severity(enum.IntEnum):
+    """How bad a finding is. ``UNKNOWN`` means that nobody has said."""
+
+    UNKNOWN = 0
+    NEGLIGIBLE = 1
+    LOW = 2
+    MEDIUM = 3
+    HIGH = 4
+    CRITICAL = 5
+
+
+class Missing(enum.Enum):
+    """What to do about a library that nothing provides."""
+
+    ERROR = "error"
+    WARN = "warn"
+
+
+class Unscannable(enum.Enum):
+    """What to do when part of the image cannot be judged."""
+
+    FAIL = "fail"
+    WARN = "warn"
+
+
+class Compression(enum.Enum):
+    """How layers are compressed in the image."""
+
+    GZIP = "gzip"
+    ZSTD = "zstd"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DebianSource:
+    """``[sources.NAME] type = "debian"``. ``mirror`` "" means the machine's own apt sources.
+
+    ``pin`` maps a binary package to an exact version. ``snapshot`` is ``YYYYMMDDTHHMMSSZ`` or "".
+    ``keyring`` None means the Debian archive keys that rootlet carries.
+    """
+
+    name: str
+    suite: str = DEFAULT_SUITE
+    components: tuple[str, ...] = ("main",)
+    packages: tuple[str, ...] = ()
+    mirror: str = ""
+    security_mirror: str = ""
+    security: bool = True
+    snapshot: str = ""
+    keyring: Path | None = None
+    pin: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """User and group of a file as written: names or numbers."""
+
+    user: str = "root"
+    group: str = "root"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Install:
+    """One ``[[install]]``: files of a source (``source`` and ``path``) or of a local folder (``context``).
+
+    ``to`` is absolute in the image; a trailing slash in the recipe means "into this folder" (``into``).
+    ``mode`` None keeps the bits of the source, normalised for local files (0644, 0755).
+    """
+
+    source: str = ""
+    path: str = ""
+    context: Path | None = None
+    to: str
+    into: bool = False
+    mode: int | None = None
+    owner: Owner = Owner()
+    ignore: tuple[str, ...] = ()
+
+
+class FileType(enum.Enum):
+    """What a ``[[file]]`` makes."""
+
+    FILE = "file"
+    DIRECTORY = "directory"
+    SYMLINK = "symlink"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipeFile:
+    """One ``[[file]]``, made by the recipe itself. ``mode`` None: 0644 for files, 0755 for folders."""
+
+    path: str
+    type: FileType = FileType.FILE
+    content: str = ""
+    target: str = ""
+    mode: int | None = None
+    owner: Owner = Owner()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """``[users.NAME]``. ``gid`` None: a group of the user's name with the number of ``uid``."""
+
+    name: str
+    uid: int
+    gid: int | None = None
+    home: str = "/nonexistent"
+    shell: str = "/usr/sbin/nologin"
+    comment: str = ""
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """``[groups.NAME]``."""
+
+    name: str
+    gid: int
+    members: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """``[runtime]``: what runs needs besides what is named. ``keep`` and ``drop`` are globs."""
+
+    features: tuple[str, ...] = ()
+    libraries: tuple[str, ...] = ()
+    keep: tuple[str, ...] = ()
+    drop: tuple[str, ...] = ()
+    missing: Missing = Missing.ERROR
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ignore:
+    """``[scan] ignore``: a finding waived until a day. ``package`` "" means any package."""
+
+    id: str
+    reason: str
+    expires: datetime.date | None = None
+    package: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanPolicy:
+    """``[scan]``. ``fail_on`` None: findings never fail. ``max_database_age`` in seconds, None for any age."""
+
+    fail_on: Severity | None = Severity.HIGH
+    only_fixed: bool = False
+    unscannable: Unscannable = Unscannable.FAIL
+    max_database_age: int | None = 7 * 86400
+    ignore: tuple[Ignore, ...] = ()
+
+
+class OutputKind(enum.Enum):
+    """Where an approved image goes."""
+
+    OCI_LAYOUT = "oci"
+    DOCKER_ARCHIVE = "docker-archive"
+    STORAGE = "storage"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """One ``[output] to``: ``oci:FOLDER``, ``docker-archive:FILE`` or ``storage``."""
+
+    kind: OutputKind
+    path: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """What the author wants, for one platform."""
+
+    path: Path
+    """The recipe file; relative paths in it start at its folder and are already joined."""
+    name: str
+    tags: tuple[str, ...] = ("latest",)
+    platform: Platform
+    annotations: tuple[tuple[str, str], ...] = ()
+    sources: tuple[DebianSource, ...]
+    installs: tuple[Install, ...] = ()
+    files: tuple[RecipeFile, ...] = ()
+    users: tuple[User, ...] = ()
+    groups: tuple[Group, ...] = ()
+    runtime: Runtime = Runtime()
+    config: ImageConfig = field(default_factory=ImageConfig)
+    scan: ScanPolicy = ScanPolicy()
+    compression: Compression = Compression.GZIP
+    outputs: tuple[Output, ...] = ()
+    inputs: tuple[Path, ...] = ()
+    """Every file the recipe was read from (itself, fragments): they decide whether it changed."""

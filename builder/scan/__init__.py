@@ -1,0 +1,1 @@
+"""Vulnerability data, matching, the policy gate."""

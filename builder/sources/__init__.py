@@ -1,0 +1,1 @@
+"""Where files come from; each source gives the nodes of a sysroot."""

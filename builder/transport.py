@@ -1,0 +1,1 @@
+"""The one door to the network: HTTP downloads over kept-alive connections. (Interface; body to be written.)"""
