@@ -1,1 +1,304 @@
-"""The one door to the network: HTTP downloads over kept-alive connections. (Interface; body to be written.)"""
+"""The one door to the network: HTTP downloads over kept-alive connections.
+
+Addresses are ``http://`` and ``https://``; ``file://`` addresses and plain absolute folders are read too, for
+mirrors that lie on a disk.
+
+    Transport.get        small documents, in memory, with a limit
+    Transport.fetch      one file: resumed, verified while it streams, renamed into place when whole
+    Transport.fetch_all  many files at once; the first failure ends the rest
+
+What goes wrong ends in :class:`NotFoundError` (the server says that it has no such thing), ``MachineError``
+(the network or the server fails) or ``BuildError`` (other bytes came than were promised).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import unquote, urlsplit
+
+from builder.connections import (
+    BAD_RANGE,
+    NOT_MODIFIED,
+    OK,
+    PARTIAL,
+    Body,
+    NotFoundError,
+    PassingError,
+    Pools,
+    judge,
+    network_errors,
+    open_file,
+)
+from builder.download import Download, Part, part_file, shown
+from builder.errors import BuildError, MachineError
+from builder.progress import Progress, human_size
+
+if TYPE_CHECKING:
+    from typing import Self
+
+__all__ = ["Download", "NotFoundError", "Response", "Transport"]
+
+_CHUNK = 1 << 18
+_BACK_OFF = 0.5
+_LONGEST_WAIT = 30.0
+_SLOWEST = 100
+"""Bytes a second below which a connection counts as stalled."""
+_NO_HEADERS: Mapping[str, str] = {}
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """A small document. ``status`` is 200, or 304 with an empty body; a validator that is absent is ""."""
+
+    status: int
+    body: bytes
+    etag: str = ""
+    last_modified: str = ""
+
+
+class _CancelledError(Exception):
+    """Another download failed; this one ends."""
+
+
+class Transport:
+    """Connections to servers, kept alive until the ``with`` block ends. Threads may share one.
+
+    ``proxies`` maps "http" and "https" to addresses, "no" to hosts (comma-separated, as ``no_proxy``).
+    ``timeout``: seconds for connecting and for each silence of the server. ``retries`` counts attempts after
+    the first.
+    """
+
+    def __init__(
+        self,
+        *,
+        progress: Progress,
+        proxies: Mapping[str, str] = _NO_HEADERS,
+        retries: int = 3,
+        timeout: float = 30.0,
+        user_agent: str = "rootlet",
+    ) -> None:
+        self._progress = progress
+        self._attempts = retries + 1
+        self._pools = Pools(proxies, timeout, user_agent)
+        self._timeout = timeout
+        self._cancelled = threading.Event()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End every connection."""
+        self._pools.clear()
+
+    def get(self, url: str, *, limit: int, headers: Mapping[str, str] = _NO_HEADERS) -> Response:
+        """Return a document of at most ``limit`` bytes; 304 comes only with conditional ``headers``."""
+        return self._persist(url, lambda: self._get(url, limit, headers))
+
+    def fetch(self, download: Download) -> None:
+        """Fetch one file to its destination; nothing but a ``.part`` file is left on failure.
+
+        An earlier ``.part`` file is continued when a ``sha256`` can prove the whole.
+        """
+        self._fetch(download, lambda done: self._progress.advance(done, download.size or 0))
+
+    def fetch_all(
+        self,
+        downloads: Iterable[Download],
+        *,
+        jobs: int = 4,
+        then: Callable[[Download], None] | None = None,
+    ) -> None:
+        """Fetch in ``jobs`` threads; ``then`` is called in them with each file that has arrived.
+
+        The first error cancels the others and is raised when all have ended.
+        """
+        wanted = tuple(downloads)
+        meter = _Meter(self._progress, sum(download.size or 0 for download in wanted))
+        self._cancelled.clear()
+        with ThreadPoolExecutor(max_workers=max(1, jobs), thread_name_prefix="fetch") as pool:
+            futures = [pool.submit(self._fetch_one, download, meter, then) for download in wanted]
+            try:
+                wait(futures, return_when=FIRST_EXCEPTION)
+            finally:
+                self._cancelled.set()
+                pool.shutdown(wait=True, cancel_futures=True)
+                self._cancelled.clear()
+        _raise_first(futures)
+
+    def _fetch_one(self, download: Download, meter: _Meter, then: Callable[[Download], None] | None) -> None:
+        if self._cancelled.is_set():
+            raise _CancelledError
+        self._fetch(download, lambda done: meter.report(download, done))
+        if then is not None:
+            then(download)
+
+    def _get(self, url: str, limit: int, headers: Mapping[str, str]) -> Response:
+        with self._open(url, headers) as body:
+            if body.status == NOT_MODIFIED:
+                return Response(status=NOT_MODIFIED, body=b"")
+            promised = _length(body)
+            if promised is not None and promised > limit:
+                raise _too_large(url, promised, limit)
+            payload = b"".join(self._stream(body, url, limit))
+            _check_complete(len(payload), promised)
+            return Response(
+                status=OK,
+                body=payload,
+                etag=body.headers.get("ETag", ""),
+                last_modified=body.headers.get("Last-Modified", ""),
+            )
+
+    def _fetch(self, download: Download, report: Callable[[int], None]) -> None:
+        with part_file(download) as part:
+            self._persist(download.url, lambda: self._continue(download, part, report))
+            try:
+                part.check()
+            except BuildError:
+                if not part.continued:
+                    raise
+                # What an earlier run left may be the damaged half: once more from nothing.
+                part.restart()
+                self._persist(download.url, lambda: self._continue(download, part, report))
+                part.check()
+            part.keep()
+
+    def _continue(self, download: Download, part: Part, report: Callable[[int], None]) -> None:
+        if download.size is not None and part.size >= download.size:
+            return
+        headers = part.range_headers()
+        with self._open(download.url, headers) as body:
+            if body.status == BAD_RANGE:
+                part.restart()
+                raise PassingError("the server refused to continue the download")
+            if headers and not (body.status == PARTIAL and _starts_at(body, part.size)):
+                part.restart()
+                if body.status == PARTIAL:
+                    raise PassingError("the server continued the download at another place")
+            part.validator = body.headers.get("ETag", "") or body.headers.get("Last-Modified", "")
+            promised = _length(body)
+            most = download.limit if download.size is None else download.size
+            if promised is not None and part.size + promised > most:
+                raise _too_large(download.url, part.size + promised, most)
+            start = part.size
+            for chunk in self._stream(body, download.url, most - start):
+                part.write(chunk)
+                report(part.size)
+            _check_complete(part.size - start, promised)
+
+    @contextlib.contextmanager
+    def _open(self, url: str, headers: Mapping[str, str]) -> Iterator[Body]:
+        """Open an answer that may be read: 200, 206, 304 or 416; anything else is raised."""
+        folder = _local(url)
+        body: Body = open_file(folder, url) if folder else self._pools.request(url, headers)
+        with contextlib.closing(body), network_errors():
+            judge(body, url)
+            yield body
+
+    def _stream(self, body: Body, url: str, limit: int) -> Iterator[bytes]:
+        """Pieces as they come; ends on ``limit``, on cancellation, and on a server that drips."""
+        total, mark, since = 0, 0, time.monotonic()
+        while chunk := body.read1(_CHUNK):
+            if self._cancelled.is_set():
+                raise _CancelledError
+            total += len(chunk)
+            if total > limit:
+                raise _too_large(url, total, limit)
+            yield chunk
+            passed = time.monotonic() - since
+            if passed > self._timeout:
+                if total - mark < passed * _SLOWEST:
+                    raise PassingError(f"the server sent {total - mark} bytes in {passed:.0f} s")
+                mark, since = total, time.monotonic()
+
+    def _persist(self, url: str, attempt: Callable[[], _T]) -> _T:
+        for number in range(1, self._attempts + 1):
+            try:
+                return attempt()
+            except PassingError as error:
+                if number == self._attempts:
+                    raise _unreachable(url, error, self._attempts) from error
+                pause = max(_BACK_OFF * 2 ** (number - 1), error.wait)
+                if self._cancelled.wait(min(pause, _LONGEST_WAIT)):
+                    raise _CancelledError from error
+        raise AssertionError
+
+
+class _Meter:
+    """Sums up what several threads have fetched."""
+
+    def __init__(self, progress: Progress, total: int) -> None:
+        self._progress = progress
+        self._total = total
+        self._lock = threading.Lock()
+        self._done: dict[Path, int] = {}
+        self._sum = 0
+
+    def report(self, download: Download, done: int) -> None:
+        """One file has come so far."""
+        with self._lock:
+            self._sum += done - self._done.get(download.destination, 0)
+            self._done[download.destination] = done
+            self._progress.advance(self._sum, self._total)
+
+
+def _raise_first(futures: Iterable[Future[None]]) -> None:
+    """Raise what failed first in the order of the list; cancellations only follow from it."""
+    for future in futures:
+        error = None if future.cancelled() else future.exception()
+        if error is not None and not isinstance(error, _CancelledError):
+            raise error
+
+
+def _length(body: Body) -> int | None:
+    text = body.headers.get("Content-Length", "")
+    return int(text) if text.isascii() and text.isdigit() else None
+
+
+def _starts_at(body: Body, offset: int) -> bool:
+    return body.headers.get("Content-Range", "").startswith(f"bytes {offset}-")
+
+
+def _check_complete(received: int, promised: int | None) -> None:
+    if promised is not None and received != promised:
+        raise PassingError(f"the connection ended after {received} of {promised} bytes")
+
+
+def _too_large(url: str, size: int, limit: int) -> BuildError:
+    return BuildError(
+        f"{shown(url)} has at least {size} bytes; at most {limit} ({human_size(limit)}) are accepted",
+        hint="the mirror is being updated or is damaged: try again, or use another mirror",
+    )
+
+
+def _unreachable(url: str, error: PassingError, attempts: int) -> MachineError:
+    count = "1 attempt" if attempts == 1 else f"{attempts} attempts"
+    return MachineError(
+        f"{shown(url)} could not be fetched after {count}: {error}",
+        hint="check the network and the proxy settings, or use another mirror",
+    )
+
+
+def _local(url: str) -> Path | None:
+    """Return the path on this machine that the address means, if it means one."""
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise MachineError(f"{url} is not an address: {error}") from error
+    if "://" not in url:
+        return Path(url)
+    if parts.scheme == "file":
+        return Path(unquote(parts.path))
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise MachineError(f"{shown(url)} cannot be fetched: only http, https and file addresses are known")
+    return None

@@ -1,0 +1,114 @@
+"""What the machine says: environment, folders, platform, terminal. The only reader of os.environ."""
+
+from __future__ import annotations
+
+import os
+import platform as python_platform
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TextIO
+
+import click
+
+from builder.engine.command import MachineRunner
+from builder.oci import Platform
+from builder.progress import Bar, JsonLines, Plain, Progress, Silent
+
+_ARCHITECTURES = {
+    "x86_64": Platform("linux", "amd64"),
+    "amd64": Platform("linux", "amd64"),
+    "aarch64": Platform("linux", "arm64"),
+    "arm64": Platform("linux", "arm64"),
+    "armv7l": Platform("linux", "arm", "v7"),
+    "armv8l": Platform("linux", "arm", "v7"),
+    "i686": Platform("linux", "386"),
+    "i386": Platform("linux", "386"),
+    "ppc64le": Platform("linux", "ppc64le"),
+    "s390x": Platform("linux", "s390x"),
+    "riscv64": Platform("linux", "riscv64"),
+}
+
+
+def environment() -> Mapping[str, str]:
+    """The environment of this process."""
+    return os.environ
+
+
+def native_platform() -> Platform:
+    """The platform of this machine, as images for it are called; linux/amd64 where it is not known."""
+    return _ARCHITECTURES.get(python_platform.machine().lower(), Platform("linux", "amd64"))
+
+
+def cache_folder() -> Path:
+    """``ROOTLET_CACHE``, else rootlet's folder in the user's cache."""
+    if os.environ.get("ROOTLET_CACHE"):
+        return Path(os.environ["ROOTLET_CACHE"]).absolute()
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "rootlet"
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "rootlet"
+
+
+def database_folder(cache: Path) -> Path:
+    """``ROOTLET_DATABASE``, else a folder of the cache."""
+    given = os.environ.get("ROOTLET_DATABASE")
+    return Path(given).absolute() if given else cache / "database"
+
+
+def source_date_epoch() -> int | None:
+    """``SOURCE_DATE_EPOCH`` in seconds. UsageError when it is no number (reproducible-builds.org)."""
+    text = os.environ.get("SOURCE_DATE_EPOCH", "")
+    if text and not (text.isdecimal() and int(text) < 1 << 33):
+        raise click.UsageError(f"SOURCE_DATE_EPOCH is {text!r}; expected seconds since 1970")
+    return int(text) if text else None
+
+
+def proxies() -> dict[str, str]:
+    """``http_proxy``, ``https_proxy``, ``no_proxy`` and their capital forms, by lower-case name."""
+    names = ("http_proxy", "https_proxy", "no_proxy")
+    found = {name: os.environ.get(name) or os.environ.get(name.upper()) for name in names}
+    return {name: value for name, value in found.items() if value}
+
+
+def runner() -> MachineRunner:
+    """Runs programs of this machine."""
+    return MachineRunner(os.environ)
+
+
+def colour() -> bool:
+    """Whether standard error is a terminal that wants colours (no-color.org)."""
+    return sys.stderr.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+
+
+def make_progress(kind: str, *, descriptor: int | None) -> Progress:
+    """``auto``, ``bar``, ``plain``, ``json`` or ``none``; ``descriptor`` is where JSON lines go (default 2)."""
+    if kind == "none":
+        return Silent()
+    if kind == "json":
+        return JsonLines(_stream(descriptor))
+    if kind == "bar" or (kind == "auto" and sys.stderr.isatty() and "CI" not in os.environ):
+        return Bar(sys.stderr, columns=_columns())
+    return Plain(sys.stderr)
+
+
+def now() -> float:
+    """Seconds since the epoch."""
+    return time.time()
+
+
+def _columns() -> int:
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns
+    except OSError:
+        return 80
+
+
+def _stream(descriptor: int | None) -> TextIO:
+    if descriptor is None:
+        return sys.stderr
+    try:
+        return os.fdopen(descriptor, "w", encoding="utf-8", closefd=False)
+    except OSError as error:
+        raise click.UsageError(f"--progress-fd {descriptor} is not an open descriptor") from error

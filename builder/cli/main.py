@@ -1,0 +1,113 @@
+"""The command line: commands loaded on demand, every error turned into its message and exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from types import FrameType
+
+import click
+
+from builder import __version__
+from builder.errors import RootletError
+
+INTERRUPTED = 130
+_COMMANDS = {
+    "build": "Build, scan and name the images of recipes.",
+    "cache": "Show or empty the cache of packages and indexes.",
+    "database": "Vulnerability data: update, import, status.",
+    "plan": "Show what would be in an image, with sizes and reasons.",
+    "scan": "Judge any image, archive or root folder.",
+    "schema": "Print the JSON schema of recipes.",
+}
+
+
+class _OnDemand(click.Group):
+    """A group whose commands are modules of this package, imported when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"builder.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(_COMMANDS.items()))
+
+
+@click.group(cls=_OnDemand, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="rootlet")
+def cli() -> None:
+    """Compile recipes into minimal, scanned, reproducible container images: no daemon, no root."""
+
+
+def main() -> None:
+    """Entry point of the console script ``rootlet``."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def build() -> None:
+    """Entry point of the console script ``build``: the same as ``rootlet build``."""
+    sys.exit(run(["build", *sys.argv[1:]]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command line and return its exit code (see builder/errors.py)."""
+    signal.signal(signal.SIGTERM, _interrupt)  # what is in progress is cleaned up as after Ctrl-C
+    try:
+        cli.main(list(arguments), prog_name="rootlet", standalone_mode=False)
+    except RootletError as error:
+        return _fail(error.message, error.hint, error.exit_code)
+    except click.UsageError as error:
+        error.show()
+        return 2
+    except click.ClickException as error:
+        return _fail(error.format_message(), None, 2)
+    except (KeyboardInterrupt, click.Abort):
+        return _fail("interrupted; nothing was named and nothing is left behind", None, INTERRUPTED)
+    except BrokenPipeError:
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return INTERRUPTED
+    except OSError as error:
+        return _fail(_os_message(error), _os_hint(error), 9)
+    except Exception:  # noqa: BLE001 (the last door: a bug is shown whole and has its own exit code)
+        traceback.print_exc()
+        return _fail(f"this is a bug in rootlet {__version__}", "please report it with the lines above", 1)
+    return 0
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _fail(message: str, hint: str | None, code: int) -> int:
+    sys.stderr.write(f"rootlet: {message}\n")
+    if hint:
+        sys.stderr.write(f"  hint: {hint}\n")
+    return code
+
+
+def _os_message(error: OSError) -> str:
+    place = f"{error.filename}: " if error.filename else ""
+    return f"{place}{error.strerror or error}"
+
+
+def _os_hint(error: OSError) -> str | None:
+    import errno  # noqa: PLC0415 (only on the way out)
+
+    hints = {
+        errno.ENOSPC: "free some space (rootlet cache clean empties rootlet's cache) and run it again",
+        errno.EACCES: "choose a folder that you may write, with --to or --cache",
+        errno.EROFS: "choose a folder that can be written, with --to or --cache",
+    }
+    return hints.get(error.errno or 0)

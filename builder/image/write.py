@@ -1,0 +1,97 @@
+"""From plan to image: blobs in a staging OCI layout, with digests and without a name."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from builder.errors import BuildError
+from builder.files import write_bytes
+from builder.image.blob import disk_errors, place_blob, write_blob
+from builder.image.compress import compressor_name
+from builder.image.config import config_bytes
+from builder.image.layer import WrittenLayer, write_layer
+from builder.image.manifest import LAYOUT_BYTES, Manifest, index_bytes, manifest_bytes
+from builder.oci import MEDIA_TYPE_CONFIG, MEDIA_TYPE_INDEX, MEDIA_TYPE_MANIFEST, Descriptor, Platform
+from builder.plan.model import ImagePlan
+from builder.progress import Progress
+from builder.recipe.model import Compression
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """An image of one platform in the staging layout ``directory``. It has no name and nobody has judged it.
+
+    ``manifest`` carries the platform. ``compressor`` decides the manifest's digest besides the plan (the
+    digests of ``config`` and the DiffIDs depend on the plan alone).
+    """
+
+    platform: Platform
+    manifest: Descriptor
+    config: Descriptor
+    layers: tuple[WrittenLayer, ...]
+    directory: Path
+    compressor: str
+
+    @property
+    def blobs(self) -> tuple[Descriptor, ...]:
+        """Everything the image consists of: layers, configuration, manifest."""
+        return (*(layer.descriptor for layer in self.layers), self.config, self.manifest)
+
+
+def write_image(plan: ImagePlan, *, compression: Compression, directory: Path, progress: Progress) -> Image:
+    """Write every layer, the configuration and the manifest; ``directory`` becomes an OCI layout.
+
+    BuildError for a plan or stored bytes that are wrong, MachineError when the disk refuses.
+    """
+    blobs = directory / "blobs"
+    written: list[WrittenLayer] = []
+    for number, layer in enumerate(plan.layers, 1):
+        progress.step(
+            "write layer" if len(plan.layers) == 1 else f"write layer {number} of {len(plan.layers)}"
+        )
+        written.append(
+            write_layer(layer, created=plan.created, compression=compression, blobs=blobs, progress=progress)
+        )
+    diff_ids = tuple(layer.diff_id for layer in written)
+    config = write_blob(blobs, config_bytes(plan, diff_ids), MEDIA_TYPE_CONFIG)
+    layers = tuple(layer.descriptor for layer in written)
+    payload = manifest_bytes(Manifest(config=config, layers=layers, annotations=plan.annotations))
+    manifest = replace(write_blob(blobs, payload, MEDIA_TYPE_MANIFEST), platform=plan.platform)
+    write_layout_files(directory, (manifest,))
+    return Image(
+        platform=plan.platform,
+        manifest=manifest,
+        config=config,
+        layers=tuple(written),
+        directory=directory,
+        compressor=compressor_name(compression),
+    )
+
+
+def write_index(images: tuple[Image, ...], directory: Path) -> Descriptor:
+    """Give an index over ``images``, sorted by platform, in the layout ``directory``, which it makes whole.
+
+    Blobs of other staging layouts are linked or copied in. BuildError when two images have one platform.
+    """
+    ordered = sorted(images, key=lambda image: image.platform)
+    for one, other in itertools.pairwise(ordered):
+        if one.platform == other.platform:
+            raise BuildError(f"Two images are for {one.platform}; an index holds one for each platform")
+    blobs = directory / "blobs"
+    for image in ordered:
+        if image.directory != directory:
+            for blob in image.blobs:
+                place_blob(image.directory / "blobs", blobs, blob)
+    payload = index_bytes(tuple(image.manifest for image in ordered))
+    index = write_blob(blobs, payload, MEDIA_TYPE_INDEX)
+    write_layout_files(directory, (index,))
+    return index
+
+
+def write_layout_files(directory: Path, manifests: tuple[Descriptor, ...]) -> None:
+    """``oci-layout`` and then ``index.json`` over ``manifests``; MachineError when the disk refuses."""
+    with disk_errors(directory):
+        write_bytes(directory / "oci-layout", LAYOUT_BYTES)
+        write_bytes(directory / "index.json", index_bytes(manifests))

@@ -1,0 +1,188 @@
+"""Closure + recipe → ImagePlan. Pure but for reading the few bytes that package records need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from builder.elf.facts import ElfFacts
+from builder.elf.ldcache import cache_for
+from builder.errors import ResolutionError
+from builder.plan.accounts import Accounts, make_accounts
+from builder.plan.model import Entry, ImagePlan, Layer
+from builder.plan.records import copyright_nodes, planned_packages, record_entries
+from builder.plan.system import missing_parents, start_folders, system_entries
+from builder.reason import Reason, ReasonKind
+from builder.recipe.model import Owner, Recipe
+from builder.runtime import certificates
+from builder.runtime.closure import Closure, Needed
+from builder.sources.local import LocalFiles
+from builder.sysroot import Kind, Node, Sysroot, read_content
+
+LD_SO_CACHE = "/etc/ld.so.cache"
+
+
+def make_plan(
+    recipe: Recipe, sysroot: Sysroot, closure: Closure, local: LocalFiles, facts: ElfFacts, *, epoch: int | None
+) -> ImagePlan:
+    """The image as data. ``epoch``: SOURCE_DATE_EPOCH, or None for the newest package's time.
+
+    ResolutionError when accounts conflict, an owner has no account, or a path needs a folder where a file is.
+    """
+    needed = _with_folders(_with_copyright(closure, sysroot), sysroot)
+    accounts = make_accounts(recipe.users, recipe.groups, (item.node for item in needed if item.node.package))
+    _check_user(recipe, accounts)
+    entries = _entries(needed, accounts, local)
+    _add_new(entries, _feature_entries(recipe, sysroot))
+    libraries = _library_cache(entries, sysroot, facts)
+    _add_new(entries, system_entries(accounts, nsswitch=libraries is not None))
+    _add_new(entries, [libraries] if libraries else [])
+    _add_new(entries, start_folders(recipe.config, recipe.users, accounts))
+    packages = planned_packages(entries.values(), sysroot.packages)
+    _add_new(entries, _records(entries, sysroot))
+    _add_new(entries, missing_parents(entries))
+    _check_folders(entries)
+    newest = max((sysroot.packages[package.name].newest for package in packages), default=0)
+    return ImagePlan(
+        platform=recipe.platform,
+        config=recipe.config,
+        annotations=recipe.annotations,
+        layers=(Layer(entries=tuple(sorted(entries.values(), key=_tar_order)), comment=recipe.name),),
+        packages=packages,
+        created=newest if epoch is None else epoch,
+        distribution=_distribution(entries, sysroot),
+        warnings=closure.warnings,
+    )
+
+
+def _tar_order(entry: Entry) -> bytes:
+    return entry.path.encode("utf-8", "surrogateescape")
+
+
+def _with_copyright(closure: Closure, sysroot: Sysroot) -> dict[str, Needed]:
+    """A copyright file may be behind a link into another package, which is then present too."""
+    needed = dict(closure.needed)
+    pending = sorted(closure.packages())
+    seen = set(pending)
+    while pending:
+        package = pending.pop()
+        for node in copyright_nodes(package, sysroot):
+            needed.setdefault(node.path, Needed(node, Reason(ReasonKind.COPYRIGHT, package)))
+            if node.package and node.package not in seen:
+                seen.add(node.package)
+                pending.append(node.package)
+    return needed
+
+
+def _with_folders(needed: dict[str, Needed], sysroot: Sysroot) -> list[Needed]:
+    """The packages' folders above what is needed, with the modes and owners that they have there."""
+    folders: dict[str, Needed] = {}
+    for path in needed:
+        parent = path.rpartition("/")[0]
+        while parent and parent not in needed and parent not in folders:
+            node = sysroot.get(parent)
+            if node is not None and node.kind is Kind.DIRECTORY:
+                folders[parent] = Needed(node, Reason(ReasonKind.PARENT, path))
+            parent = parent.rpartition("/")[0]
+    return [*needed.values(), *folders.values()]
+
+
+def _check_user(recipe: Recipe, accounts: Accounts) -> None:
+    user, _, group = recipe.config.user.partition(":")
+    accounts.owner_ids(Owner(user=user or "root", group=group or "root"), asked_by="[config] user")
+
+
+def _entries(needed: Iterable[Needed], accounts: Accounts, local: LocalFiles) -> dict[str, Entry]:
+    entries: dict[str, Entry] = {}
+    first_names: dict[tuple[str, str], str] = {}
+    for item in sorted(needed, key=lambda item: item.node.path.encode("utf-8", "surrogateescape")):
+        node = item.node
+        link = _hardlink(node, first_names)
+        content = None if link or node.kind is not Kind.FILE else node.content or local.made[node.path]
+        uid, gid = _owner(node, item.reason, accounts)
+        entries[node.path] = Entry(
+            path=node.path,
+            kind=node.kind,
+            mode=node.mode,
+            uid=uid,
+            gid=gid,
+            content=content,
+            target=node.target,
+            hardlink=link,
+            xattrs=node.xattrs,
+            package=node.package,
+            reason=item.reason,
+        )
+    return entries
+
+
+def _hardlink(node: Node, first_names: dict[tuple[str, str], str]) -> str:
+    """The entry, already in the image, whose file this is too; "" when this is the first of its names."""
+    if node.kind is not Kind.FILE or not node.package or node.content is None:
+        return ""
+    key = (node.package, node.hardlink or node.path)
+    return "" if first_names.setdefault(key, node.path) == node.path else first_names[key]
+
+
+def _owner(node: Node, reason: Reason, accounts: Accounts) -> tuple[int, int]:
+    if reason.kind not in (ReasonKind.INSTALL, ReasonKind.RECIPE):
+        return node.uid, node.gid
+    owner = Owner(user=node.user or str(node.uid), group=node.group or str(node.gid))
+    return accounts.owner_ids(owner, asked_by=node.path)
+
+
+def _add_new(entries: dict[str, Entry], more: Iterable[Entry]) -> None:
+    for entry in list(more):
+        entries.setdefault(entry.path, entry)
+
+
+def _feature_entries(recipe: Recipe, sysroot: Sysroot) -> list[Entry]:
+    if "certificates" not in recipe.runtime.features:
+        return []
+    file = Entry(
+        path=certificates.BUNDLE,
+        kind=Kind.FILE,
+        mode=0o644,
+        content=certificates.bundle(sysroot),
+        package=certificates.PACKAGE,
+        reason=certificates.REASON,
+    )
+    link = replace(file, path=certificates.OPENSSL_FILE, kind=Kind.SYMLINK, mode=0o777, content=None, target=file.path)
+    return [file, link]
+
+
+def _library_cache(entries: Mapping[str, Entry], sysroot: Sysroot, facts: ElfFacts) -> Entry | None:
+    """The index of the shared objects in the image, or None when nothing is loaded dynamically."""
+    image = Sysroot(node for path in entries if (node := sysroot.get(path)) is not None)
+    content = cache_for(image, facts)
+    if content is None:
+        return None
+    reason = Reason(ReasonKind.CACHE)
+    return Entry(path=LD_SO_CACHE, kind=Kind.FILE, mode=0o644, content=content, reason=reason)
+
+
+def _records(entries: Mapping[str, Entry], sysroot: Sysroot) -> list[Entry]:
+    owned: dict[str, list[Entry]] = {}
+    for entry in entries.values():
+        if entry.package and entry.kind is not Kind.DIRECTORY:
+            owned.setdefault(entry.package, []).append(entry)
+    return [record for name in sorted(owned) for record in record_entries(sysroot.packages[name], owned[name])]
+
+
+def _check_folders(entries: Mapping[str, Entry]) -> None:
+    for path, entry in entries.items():
+        parent = entries.get(path.rpartition("/")[0])
+        if parent is not None and parent.kind is not Kind.DIRECTORY:
+            raise ResolutionError(
+                f"{path} ({entry.reason}) lies below {parent.path}, which is a {parent.kind.value} ({parent.reason})",
+                hint="take one of the two out, or use the folder that the link leads to",
+            )
+
+
+def _distribution(entries: Mapping[str, Entry], sysroot: Sysroot) -> str:
+    found = sysroot.lookup("/etc/os-release")
+    if found.node is None or found.node.content is None or found.path not in entries:
+        return ""
+    text = read_content(found.node.content).decode(errors="replace")
+    fields = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    return "-".join(filter(None, (fields.get(key, "").strip('"') for key in ("ID", "VERSION_ID"))))

@@ -1,0 +1,127 @@
+"""ImagePlan ↔ JSON: ``rootlet plan --json``, golden tests and the Dockerfile backend read the same text."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from builder.oci import Healthcheck, ImageConfig, Platform
+from builder.plan.model import Entry, ImagePlan, Layer, PlannedPackage
+from builder.reason import Reason, ReasonKind
+from builder.sysroot import Content, Kind
+
+FORMAT = 1
+
+
+def plan_to_json(plan: ImagePlan) -> str:
+    """The plan as JSON text, one entry a line, keys in the order of the values' fields."""
+    document = {
+        "format": FORMAT,
+        "platform": str(plan.platform),
+        "distribution": plan.distribution,
+        "created": plan.created,
+        "config": _plain(plan.config),
+        "annotations": dict(plan.annotations),
+        "packages": [_plain(package) for package in plan.packages],
+        "warnings": list(plan.warnings),
+    }
+    head = json.dumps(document, indent=2, ensure_ascii=True)[:-2]
+    layers = ",\n".join(_layer_text(layer) for layer in plan.layers)
+    return f'{head},\n  "layers": [\n{layers}\n  ]\n}}\n'
+
+
+def plan_from_json(text: str) -> ImagePlan:
+    """Read what :func:`plan_to_json` wrote. ValueError when it is something else."""
+    try:
+        document = json.loads(text)
+        if document["format"] != FORMAT:
+            raise ValueError(f"plan format {document['format']!r}, expected {FORMAT}")
+        return ImagePlan(
+            platform=Platform.parse(document["platform"]),
+            distribution=document["distribution"],
+            created=document["created"],
+            config=_config(document["config"]),
+            annotations=tuple(document["annotations"].items()),
+            packages=tuple(PlannedPackage(**package) for package in document["packages"]),
+            warnings=tuple(document["warnings"]),
+            layers=tuple(_layer(layer) for layer in document["layers"]),
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"not an image plan: {error}") from error
+
+
+def _plain(value: ImageConfig | PlannedPackage) -> dict[str, Any]:
+    return {key: entry for key, entry in dataclasses.asdict(value).items() if entry not in (None, "", ())}
+
+
+def _layer_text(layer: Layer) -> str:
+    lines = ",\n".join(f"      {json.dumps(_entry_to_plain(entry))}" for entry in layer.entries)
+    return f'    {{"comment": {json.dumps(layer.comment)}, "entries": [\n{lines}\n    ]}}'
+
+
+def _entry_to_plain(entry: Entry) -> dict[str, Any]:
+    plain: dict[str, Any] = {"path": entry.path, "kind": entry.kind.value, "mode": f"{entry.mode:04o}"}
+    optional = {
+        "uid": entry.uid,
+        "gid": entry.gid,
+        "size": entry.size,
+        "target": entry.target,
+        "hardlink": entry.hardlink,
+        "xattrs": {name: base64.b64encode(value).decode() for name, value in entry.xattrs},
+        "package": entry.package,
+    }
+    plain |= {key: value for key, value in optional.items() if value}
+    if entry.content is not None:
+        plain["content"] = _content_to_plain(entry.content)
+    return plain | {"reason": [entry.reason.kind.name, entry.reason.subject, entry.reason.detail]}
+
+
+def _content_to_plain(content: Content | bytes) -> dict[str, Any]:
+    if isinstance(content, bytes):
+        return {"base64": base64.b64encode(content).decode()}
+    return {"store": str(content.store), "offset": content.offset, "size": content.size, "sha256": content.sha256}
+
+
+def _config(plain: Mapping[str, Any]) -> ImageConfig:
+    fields: dict[str, Any] = {key: _tuples(value) for key, value in plain.items()}
+    if "healthcheck" in fields:
+        check = plain["healthcheck"]
+        fields["healthcheck"] = Healthcheck(**{key: _tuples(value) for key, value in check.items()})
+    return ImageConfig(**fields)
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+
+
+def _layer(plain: Mapping[str, Any]) -> Layer:
+    return Layer(entries=tuple(_entry(entry) for entry in plain["entries"]), comment=plain["comment"])
+
+
+def _entry(plain: Mapping[str, Any]) -> Entry:
+    kind, subject, detail = plain["reason"]
+    return Entry(
+        path=plain["path"],
+        kind=Kind(plain["kind"]),
+        mode=int(plain["mode"], 8),
+        uid=plain.get("uid", 0),
+        gid=plain.get("gid", 0),
+        content=_content(plain["content"]) if "content" in plain else None,
+        target=plain.get("target", ""),
+        hardlink=plain.get("hardlink", ""),
+        xattrs=tuple((name, base64.b64decode(value)) for name, value in plain.get("xattrs", {}).items()),
+        package=plain.get("package", ""),
+        reason=Reason(ReasonKind[kind], subject, detail),
+    )
+
+
+def _content(plain: Mapping[str, Any]) -> Content | bytes:
+    if "base64" in plain:
+        return base64.b64decode(plain["base64"])
+    return Content(
+        store=Path(plain["store"]), offset=plain["offset"], size=plain["size"], sha256=plain["sha256"]
+    )

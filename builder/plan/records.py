@@ -1,0 +1,74 @@
+"""What the image says of its packages: dpkg's status.d, md5sums and copyright (scanning.md, writer side).
+
+Every scanner reads these records, so they name exactly the packages that give the image a file, and
+list exactly the files that were shipped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+
+from builder.plan.model import Entry, PlannedPackage
+from builder.reason import Reason, ReasonKind
+from builder.sysroot import Content, Kind, Node, Package, Sysroot, read_content
+
+STATUS_FOLDER = "/var/lib/dpkg/status.d"
+
+
+def planned_packages(entries: Iterable[Entry], packages: Mapping[str, Package]) -> tuple[PlannedPackage, ...]:
+    """The packages behind ``entries`` with their shares of the image, by name."""
+    files: dict[str, int] = {}
+    sizes: dict[str, int] = {}
+    for entry in entries:
+        if entry.package and entry.kind is not Kind.DIRECTORY:
+            files[entry.package] = files.get(entry.package, 0) + 1
+            sizes[entry.package] = sizes.get(entry.package, 0) + entry.size
+    return tuple(_planned(packages[name], files[name], sizes[name]) for name in sorted(files))
+
+
+def _planned(package: Package, files: int, size: int) -> PlannedPackage:
+    return PlannedPackage(
+        name=package.name,
+        version=package.version,
+        architecture=package.architecture,
+        source_name=package.source_name,
+        source_version=package.source_version,
+        files=files,
+        size=size,
+        installed_size=sum(node.content.size for node in package.nodes if node.content and not node.hardlink),
+    )
+
+
+def copyright_nodes(package: str, sysroot: Sysroot) -> tuple[Node, ...]:
+    """The package's copyright file with the links that lead to it; empty when it ships none."""
+    found = sysroot.lookup(f"/usr/share/doc/{package}/copyright")
+    return (*found.links, found.node) if found.node is not None else ()
+
+
+def record_entries(package: Package, entries: Iterable[Entry]) -> tuple[Entry, Entry]:
+    """``status.d/NAME`` and ``status.d/NAME.md5sums`` for the package's ``entries`` in the image."""
+    reason = Reason(ReasonKind.METADATA, package.name)
+    shipped = (entry for entry in entries if entry.content is not None and entry.reason.kind is not ReasonKind.FEATURE)
+    sums = sorted((entry.path[1:], _md5(entry, package)) for entry in shipped)
+    listing = "".join(f"{digest}  {path}\n" for path, digest in sums)
+    path = f"{STATUS_FOLDER}/{package.name}"
+    return (
+        _made(path, package.control.rstrip("\n") + "\n", reason),
+        _made(f"{path}.md5sums", listing, reason),
+    )
+
+
+def _made(path: str, text: str, reason: Reason) -> Entry:
+    content = text.encode("utf-8", "surrogateescape")
+    return Entry(path=path, kind=Kind.FILE, mode=0o644, content=content, reason=reason)
+
+
+def _md5(entry: Entry, package: Package) -> str:
+    packaged = (entry.path, entry.path.removeprefix("/usr"))  # before /usr was merged
+    listed = next((package.md5sums[path] for path in packaged if path in package.md5sums), None)
+    if listed is not None and entry.reason.kind is not ReasonKind.INSTALL:
+        return listed
+    content = entry.content  # configuration files are not listed by the package
+    payload = read_content(content) if isinstance(content, Content) else content or b""
+    return hashlib.md5(payload, usedforsecurity=False).hexdigest()

@@ -1,0 +1,128 @@
+"""Give an approved image its names: in an OCI layout, a docker-archive, the local container storage.
+
+Everything here takes an ``ApprovedImage``, which the gate alone makes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder.engine.command import Runner
+from builder.engine.storage import copy_to_storage, pull_archive, stored_config, tag_image
+from builder.errors import BuildError, MachineError
+from builder.image.archive import write_docker_archive
+from builder.image.layout import publish_layout
+from builder.image.write import Image
+from builder.oci import ImageReference, Platform
+from builder.recipe.model import Output, OutputKind
+from builder.scan.model import ApprovedImage
+
+_EXPORT = "image"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publication:
+    """What to publish where. ``native`` is the machine's platform: storage and archives hold one."""
+
+    approved: ApprovedImage
+    images: tuple[Image, ...]
+    name: str
+    tags: tuple[str, ...]
+    native: Platform
+
+    def references(self) -> tuple[str, ...]:
+        """``name:tag`` for every tag."""
+        return tuple(f"{self.name}:{tag}" for tag in self.tags)
+
+    def local_references(self) -> tuple[str, ...]:
+        """References for a store of this machine: names without a registry belong to ``localhost``."""
+        prefix = "" if ImageReference.parse(self.name).registry else "localhost/"
+        return tuple(f"{prefix}{reference}" for reference in self.references())
+
+    def single(self) -> Image:
+        """The image for a place that holds one platform: the machine's own, else the only one."""
+        fitting = [image for image in self.images if image.platform == self.native] or list(self.images)
+        if len(fitting) > 1:
+            raise BuildError(
+                f"None of the platforms is this machine's ({self.native}), so none can be chosen",
+                hint="choose one with --platform, or write an OCI layout, which holds them all",
+            )
+        return fitting[0]
+
+
+def publish(publication: Publication, outputs: Iterable[Output], *, runner: Runner, scratch: Path) -> tuple[str, ...]:
+    """Write every output; the words for a person of where each went. ``scratch`` is an empty folder."""
+    return tuple(_PUBLISHERS[output.kind](publication, output, runner, scratch) for output in outputs)
+
+
+def _to_layout(publication: Publication, output: Output, _runner: Runner, _scratch: Path) -> str:
+    target = _path(output)
+    approved = publication.approved
+    publish_layout(approved.layout, approved.descriptor, publication.tags, target)
+    return f"oci:{target}:{publication.tags[0]}"
+
+
+def _to_archive(publication: Publication, output: Output, _runner: Runner, _scratch: Path) -> str:
+    target = _path(output)
+    write_docker_archive(publication.approved.layout, publication.single(), publication.references(), target)
+    return f"docker-archive:{target}"
+
+
+def _to_storage(publication: Publication, _output: Output, runner: Runner, scratch: Path) -> str:
+    skopeo, buildah = runner.find("skopeo"), runner.find("buildah")
+    if skopeo:
+        _with_skopeo(publication, skopeo, runner, scratch)
+    elif buildah:
+        _with_buildah(publication, buildah, runner, scratch)
+    else:
+        raise MachineError(
+            "The local container storage cannot be reached: neither skopeo nor buildah is on the PATH",
+            hint="install skopeo, or write an OCI layout instead: --to oci:FOLDER",
+        )
+    return f"containers-storage:{publication.local_references()[0]}"
+
+
+def _with_skopeo(publication: Publication, skopeo: str, runner: Runner, scratch: Path) -> None:
+    image = publication.single()
+    export = scratch / "export"
+    publish_layout(publication.approved.layout, image.manifest, (_EXPORT,), export)
+    for name in publication.local_references():
+        runner.run(copy_to_storage(skopeo, f"{export}:{_EXPORT}", name, scratch))
+        stored = runner.run(stored_config(skopeo, name)).stdout
+        _check_stored(hashlib.sha256(stored).hexdigest(), image, name)
+
+
+def _with_buildah(publication: Publication, buildah: str, runner: Runner, scratch: Path) -> None:
+    image = publication.single()
+    first, *others = publication.local_references()
+    archive = scratch / "export.tar"
+    write_docker_archive(publication.approved.layout, image, (first,), archive)
+    lines = runner.run(pull_archive(buildah, archive, scratch)).stdout.decode().split()
+    stored = lines[-1] if lines else ""
+    _check_stored(stored.removeprefix("sha256:"), image, first)
+    for name in others:
+        runner.run(tag_image(buildah, stored, name))
+
+
+def _check_stored(encoded: str, image: Image, name: str) -> None:
+    if encoded != image.config.digest.encoded:
+        raise BuildError(
+            f"The container storage holds another image under {name} than the one that was written: "
+            f"sha256:{encoded}, not {image.config.digest}"
+        )
+
+
+def _path(output: Output) -> Path:
+    if output.path is None:
+        raise BuildError(f"The output {output.kind.value} has no path")
+    return output.path
+
+
+_PUBLISHERS: dict[OutputKind, Callable[[Publication, Output, Runner, Path], str]] = {
+    OutputKind.OCI_LAYOUT: _to_layout,
+    OutputKind.DOCKER_ARCHIVE: _to_archive,
+    OutputKind.STORAGE: _to_storage,
+}

@@ -1,0 +1,110 @@
+"""The words in which the recipe's keys are described: reading, the JSON schema and the reference use the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+Rule = Callable[[str], str]
+"""Judges a string: "" when it is right, else the whole complaint."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text:
+    """A string. ``expected`` says in words what ``pattern`` (the whole string) or ``rule`` ask for.
+
+    ``choices`` are all words that are right; ``later`` are words that a later version will know.
+    """
+
+    expected: str = "a string"
+    pattern: str = ""
+    rule: Rule | None = None
+    choices: tuple[str, ...] = ()
+    later: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Number:
+    """An integer from ``low`` to ``high``."""
+
+    low: int
+    high: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flag:
+    """``true`` or ``false``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Day:
+    """A TOML local date."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Either:
+    """A value of one of several kinds that differ in their TOML type."""
+
+    shapes: tuple[Text | Number | ListOf, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListOf:
+    """An array. ``unique``: no value twice."""
+
+    of: Text | Number | Either | Table
+    unique: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MapOf:
+    """A table whose keys the author chooses; they match ``names``."""
+
+    of: Text | Table
+    names: Text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """One key of a table.
+
+    ``default`` is in the form in which :mod:`builder.recipe.reading` gives values; ``otherwise`` says it
+    in words where the value does not speak. ``later``: known, but this version refuses it. ``moves_to``:
+    the table of which this key is the short form.
+    """
+
+    name: str
+    shape: Shape
+    about: str
+    default: object = None
+    otherwise: str = ""
+    required: bool = False
+    later: bool = False
+    moves_to: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A table with known keys. ``title`` is how TOML writes it, as ``[image]``.
+
+    ``kind`` names the key that says which sort of table it is: where it asks for a sort that only a later
+    version knows, the other keys are not judged. ``conditional``: it may carry ``when``.
+    """
+
+    title: str
+    about: str
+    keys: tuple[Key, ...]
+    kind: str = ""
+    conditional: bool = True
+
+    def find(self, name: str) -> Key | None:
+        """The key called ``name``."""
+        return next((key for key in self.keys if key.name == name), None)
+
+
+Shape = Text | Number | Flag | Day | Either | ListOf | MapOf | Table
+
+
+def short_forms(table: Table) -> tuple[Key, ...]:
+    """The keys of ``table`` that are short forms of keys deeper down."""
+    return tuple(key for key in table.keys if key.moves_to)

@@ -1,0 +1,35 @@
+"""Closure: the files an image needs, each with the edge that pulled it in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from builder.reason import Reason
+from builder.sysroot import Node
+
+
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """One node and the first reason found for it (breadth first, so the shortest chain)."""
+
+    node: Node
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closure:
+    """Every needed path of a sysroot. It knows no owner numbers, layers or files that rootlet makes.
+
+    ``warnings`` are sentences for a person: what was found but not proven.
+    """
+
+    needed: Mapping[str, Needed]
+    warnings: tuple[str, ...] = ()
+
+    def __iter__(self) -> Iterator[Needed]:
+        return iter(self.needed.values())
+
+    def packages(self) -> frozenset[str]:
+        """Names of the packages that give at least one file or link."""
+        return frozenset(item.node.package for item in self if item.node.package)

@@ -1,0 +1,189 @@
+"""From a sysroot to a closure: what the recipe names, then scripts, links and libraries to a fixpoint."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from builder.errors import ResolutionError
+from builder.reason import Reason, ReasonKind
+from builder.recipe.model import Missing, Recipe
+from builder.runtime.closure import Closure, Needed
+from builder.runtime.payload import is_hook
+from builder.runtime.scripts import Shebang, shebang
+from builder.runtime.wishes import find_program, wishes
+from builder.sources.local import LocalFiles
+from builder.sysroot import Content, Kind, Lookup, Node, Sysroot
+
+if TYPE_CHECKING:
+    from builder.elf.closure import Edge, ElfClosure, MissingLibrary
+    from builder.elf.facts import ElfFacts
+
+_HEAD = 256
+_FOUND_BY_NAME = (ReasonKind.NEEDED, ReasonKind.INTERPRETER)
+
+
+def resolve(recipe: Recipe, sysroot: Sysroot, local: LocalFiles, facts: ElfFacts) -> Closure:
+    """The files that the recipe's image needs from ``sysroot``, in which ``local`` is already laid.
+
+    ResolutionError for an entry point, library, kept path or interpreter that is not there.
+    """
+    search = _Search(recipe, sysroot, local, facts)
+    for wish in wishes(recipe, sysroot, local):
+        search.add(wish.node, wish.reason, wish.links)
+    return search.run()
+
+
+class _Search:
+    """One worklist. Nothing is followed twice; the first reason of a path stays."""
+
+    def __init__(self, recipe: Recipe, sysroot: Sysroot, local: LocalFiles, facts: ElfFacts) -> None:
+        self._recipe = recipe
+        self._sysroot = sysroot
+        self._local = local
+        self._facts = facts
+        self._needed: dict[str, Needed] = {}
+        self._pending: deque[Node] = deque()
+        self._roots: list[str] = []
+        self._warnings: dict[str, None] = {}
+
+    def run(self) -> Closure:
+        """Follow everything that is pending until nothing new is found."""
+        from builder.elf.closure import elf_closures  # noqa: PLC0415 (not needed to import this module)
+
+        closed: set[str] = set()
+        elf: ElfClosure | None = None
+        while self._pending or set(self._roots) - closed:
+            while self._pending:
+                self._follow(self._pending.popleft())
+            if set(self._roots) - closed:
+                closed = set(self._roots)
+                elf = elf_closures(self._roots, self._sysroot, self._facts)
+                self._add_edges(elf.edges)
+        if elf is not None:
+            self._judge_missing(elf)
+        return Closure(needed=self._needed, warnings=tuple(self._warnings))
+
+    def _follow(self, node: Node) -> None:
+        if node.kind is Kind.SYMLINK:
+            self._follow_link(node)
+        elif node.kind is Kind.FILE:
+            self._follow_file(node)
+
+    def _follow_link(self, node: Node) -> None:
+        found = self._sysroot.lookup(node.path)
+        if found.node is None:
+            if found.loop:
+                self._warn(f"{node.path} is a link that leads to itself")
+            return
+        reason = Reason(ReasonKind.LINK_TARGET, node.path)
+        self.add(found.node, reason, found.links)
+        if found.node.kind is Kind.DIRECTORY and self._needed[node.path].reason.kind is not ReasonKind.LINK:
+            for below in self._owned_folder(found.node):
+                self.add(below, reason)
+
+    def _follow_file(self, node: Node) -> None:
+        if node.content is not None and self._facts.of(node) is not None:
+            # Libraries that were found by name are closed over with the program that needs them.
+            if self._needed[node.path].reason.kind not in _FOUND_BY_NAME:
+                self._roots.append(node.path)
+        elif node.mode & 0o111 and not is_hook(node.path):
+            script = shebang(self._head(node))
+            if script is not None:
+                self._follow_script(node, script)
+
+    def _follow_script(self, node: Node, script: Shebang) -> None:
+        reason = Reason(ReasonKind.SHEBANG, node.path)
+        for program in filter(None, (script.interpreter, script.program)):
+            found = self._program(program)
+            if found is None:
+                self._interpreter_missing(node, program)
+            else:
+                self._add_lookup(found, reason)
+
+    def _interpreter_missing(self, node: Node, program: str) -> None:
+        if self._needed[node.path].reason.kind is ReasonKind.ENTRYPOINT:
+            raise ResolutionError(
+                f"{program}, the interpreter of {node.path} that the image starts, is in no package of the recipe",
+                hint="name the package that ships it in packages",
+            )
+        self._warn(f"{node.path} is a script for {program}, which the image does not have")
+
+    def _add_edges(self, edges: Iterable[Edge]) -> None:
+        for edge in edges:
+            kind = ReasonKind.INTERPRETER if edge.rule == "interpreter" else ReasonKind.NEEDED
+            provider = self._sysroot.get(edge.provider)
+            if provider is not None:
+                self.add(provider, Reason(kind, edge.dependent, edge.rule), edge.links)
+
+    def _judge_missing(self, elf: ElfClosure) -> None:
+        for warning in elf.warnings:
+            self._warn(warning)
+        # A plug-in's library is often loaded by its host program beforehand: the name is in the image then.
+        provided = {edge.name for edge in elf.edges}
+        missing = [one for one in elf.missing if not one.optional and not self._comes_later(one, provided)]
+        if not missing:
+            return
+        from builder.elf.closure import missing_message  # noqa: PLC0415 (as above)
+
+        messages = sorted({missing_message(one) for one in missing})
+        if self._recipe.runtime.missing is Missing.WARN:
+            for message in messages:
+                self._warn(message)
+            return
+        raise ResolutionError(
+            "Libraries are missing:\n" + "\n".join(f"  {message}" for message in messages),
+            hint='name the package that ships them, drop the dependent, or say missing = "warn" under [runtime]',
+        )
+
+    def _comes_later(self, missing: MissingLibrary, provided: set[str]) -> bool:
+        root = self._sysroot.get(missing.chain[0] if missing.chain else missing.dependent)
+        facts = self._facts.of(root) if root is not None else None
+        return facts is not None and facts.interpreter is None and missing.name in provided
+
+    # ---- adding ------------------------------------------------------------------------------------
+
+    def add(self, node: Node, reason: Reason, links: Iterable[Node] = ()) -> None:
+        """Include ``node`` and the links that lead to it, those of its folder too."""
+        if node.path not in self._needed:
+            self._needed[node.path] = Needed(node, reason)
+            self._pending.append(node)
+        for link in links:
+            if link.path not in self._needed:
+                self._needed[link.path] = Needed(link, Reason(ReasonKind.LINK, node.path))
+                self._pending.append(link)
+
+    def _add_lookup(self, found: Lookup, reason: Reason) -> None:
+        if found.node is not None:
+            self.add(found.node, reason, found.links)
+
+    def _owned_folder(self, folder: Node) -> Iterator[Node]:
+        packages = self._sysroot.packages.values()
+        owners = {package.name for package in packages if _ships(package.nodes, folder.path)}
+        if len(owners) == 1:  # a folder that many packages share is no part of one package's link
+            yield from self._sysroot.below(folder.path)
+
+    def _program(self, name: str) -> Lookup | None:
+        return find_program(name, self._recipe, self._sysroot)
+
+    def _head(self, node: Node) -> bytes:
+        if node.content is None:
+            return self._local.made.get(node.path, b"")[:_HEAD]
+        return _first_bytes(node.content)
+
+    def _warn(self, text: str) -> None:
+        self._warnings[text] = None
+
+
+def _ships(nodes: Iterable[Node], path: str) -> bool:
+    return any(node.path == path or node.path.startswith(f"{path}/") for node in nodes)
+
+
+def _first_bytes(content: Content) -> bytes:
+    descriptor = os.open(content.store, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.pread(descriptor, min(_HEAD, content.size), content.offset)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,36 @@
+"""Interpreters of scripts: the first line of a file, read as execve(2) reads it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_LINE = 256
+"""Bytes of the first line that Linux looks at (BINPRM_BUF_SIZE)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shebang:
+    """``interpreter`` is a path; ``program`` a bare name that ``env`` looks up on PATH, or ""."""
+
+    interpreter: str
+    program: str = ""
+
+
+def shebang(head: bytes) -> Shebang | None:
+    """The interpreter named by the first bytes of a file; None when it is no script.
+
+    ``#!/usr/bin/env [-S] [NAME=VALUE …] program`` gives both ``env`` and the program.
+    """
+    if not head.startswith(b"#!"):
+        return None
+    words = head[2:_LINE].split(b"\n", 1)[0].decode("utf-8", "surrogateescape").split()
+    if not words:
+        return None
+    return Shebang(words[0], _env_program(words[1:]) if words[0].rpartition("/")[2] == "env" else "")
+
+
+def _env_program(words: list[str]) -> str:
+    for word in words:
+        if not word.startswith("-") and "=" not in word:
+            return word
+    return ""

@@ -1,0 +1,149 @@
+"""What the recipe names: the roots of the closure, each with its reason and the links crossed to reach it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from builder.errors import ResolutionError
+from builder.reason import Reason, ReasonKind
+from builder.recipe.model import Recipe
+from builder.runtime.payload import is_payload
+from builder.sources.local import LocalFiles
+from builder.sysroot import Kind, Lookup, Node, Sysroot, glob_pattern
+
+PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+"""Where a program without a slash is looked for when the image sets no PATH."""
+
+_BASE_FILES = (
+    *("/etc/os-release", "/usr/lib/os-release", "/etc/debian_version"),
+    *("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/var/run", "/var/lock"),
+)
+"""What says which distribution this is, and the links that every program of it expects."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A node to include, why, and the symbolic links that lead to it."""
+
+    node: Node
+    reason: Reason
+    links: tuple[Node, ...] = ()
+
+
+def wishes(recipe: Recipe, sysroot: Sysroot, local: LocalFiles) -> Iterator[Wish]:
+    """Everything that the recipe asks for. ResolutionError for what is not in ``sysroot``."""
+    dropped = _dropper(recipe.runtime.drop)
+    yield from _payloads(recipe, sysroot, dropped)
+    for node, origin in local.installed:
+        yield Wish(node, Reason(ReasonKind.INSTALL, origin))
+    for node in local.files:
+        yield Wish(node, Reason(ReasonKind.RECIPE, "[[file]]"))
+    yield from _start(recipe, sysroot)
+    yield from _kept(recipe, sysroot, dropped)
+    yield from _libraries(recipe, sysroot)
+    yield from _base(sysroot)
+
+
+def find_program(name: str, recipe: Recipe, sysroot: Sysroot) -> Lookup | None:
+    """The regular file that ``name`` starts: a path, or a bare name looked up along the image's PATH."""
+    environment = dict(recipe.config.env)
+    folders = environment["PATH"].split(":") if "PATH" in environment else PATH
+    paths = (name,) if "/" in name else tuple(f"{folder}/{name}" for folder in folders)
+    hits = (sysroot.lookup(path, base=recipe.config.workdir or "/") for path in paths)
+    return next((hit for hit in hits if hit.node is not None and hit.node.kind is Kind.FILE), None)
+
+
+def _dropper(patterns: tuple[str, ...]) -> Callable[[str], bool]:
+    matchers = tuple(glob_pattern(pattern).fullmatch for pattern in patterns)
+    return lambda path: any(matches(path) for matches in matchers)
+
+
+def _payloads(recipe: Recipe, sysroot: Sysroot, dropped: Callable[[str], bool]) -> Iterator[Wish]:
+    for source in recipe.sources:
+        for name in source.packages:
+            reason = Reason(ReasonKind.PAYLOAD, name)
+            for node in _package_nodes(name, sysroot):
+                if is_payload(node.path) and not dropped(node.path):
+                    yield Wish(node, reason)
+
+
+def _package_nodes(name: str, sysroot: Sysroot) -> Iterator[Node]:
+    folders: dict[str, str] = {}
+    for packaged in sysroot.packages[name].nodes:
+        folder, _, last = packaged.path.rpartition("/")
+        if folder not in folders:  # where the folder is after /usr was merged
+            folders[folder] = sysroot.lookup(folder or "/").path.rstrip("/")
+        node = sysroot.get(f"{folders[folder]}/{last}")
+        if node is not None:
+            yield node
+
+
+def _start(recipe: Recipe, sysroot: Sysroot) -> Iterator[Wish]:
+    config = recipe.config
+    key = "entrypoint" if config.entrypoint else "cmd"
+    for name in (config.entrypoint or config.cmd)[:1]:
+        found = find_program(name, recipe, sysroot)
+        if found is None or found.node is None:
+            raise ResolutionError(
+                f"{name}, the {key} of the image, is in no package of the recipe{_nearest(name, sysroot)}",
+                hint="name the package that ships it in packages, or correct the path",
+            )
+        if not found.node.mode & 0o111:
+            raise ResolutionError(
+                f"{name}, the {key} of the image, cannot be started: {found.path} is not executable",
+                hint='set mode = "0755" where it is installed',
+            )
+        yield Wish(found.node, Reason(ReasonKind.ENTRYPOINT, key), found.links)
+
+
+def _nearest(path: str, sysroot: Sysroot) -> str:
+    programs = {
+        node.path.rpartition("/")[2]: node.path
+        for node in sysroot
+        if node.mode & 0o111 and node.kind is not Kind.DIRECTORY
+    }
+    close = difflib.get_close_matches(path.rpartition("/")[2], programs, n=3, cutoff=0.75)
+    return f" (nearest: {', '.join(programs[name] for name in close)})" if close else ""
+
+
+def _base(sysroot: Sysroot) -> Iterator[Wish]:
+    for path in _BASE_FILES:
+        node = sysroot.get(path)
+        if node is not None and node.kind is not Kind.DIRECTORY:
+            yield Wish(node, Reason(ReasonKind.SYSTEM, path))
+
+
+def _kept(recipe: Recipe, sysroot: Sysroot, dropped: Callable[[str], bool]) -> Iterator[Wish]:
+    for pattern in recipe.runtime.keep:
+        matches = sysroot.glob(pattern)
+        if not matches:
+            raise ResolutionError(
+                f"keep = {pattern!r} matches no file of the recipe's packages and their dependencies",
+                hint="correct the pattern (** crosses folders, * does not) or name the package",
+            )
+        for node in matches:
+            if not dropped(node.path):
+                yield Wish(node, Reason(ReasonKind.KEEP, pattern))
+
+
+def _libraries(recipe: Recipe, sysroot: Sysroot) -> Iterator[Wish]:
+    if not recipe.runtime.libraries:
+        return
+    folders = _library_folders(sysroot)
+    for name in recipe.runtime.libraries:
+        hits = (sysroot.lookup(f"{folder}/{name}") for folder in folders)
+        found = next((hit for hit in hits if hit.node is not None), None)
+        if found is None or found.node is None:
+            raise ResolutionError(
+                f"{name}, named by runtime.libraries, is in none of {', '.join(folders)}",
+                hint="name the package that ships it in packages",
+            )
+        yield Wish(found.node, Reason(ReasonKind.LIBRARY, name), found.links)
+
+
+def _library_folders(sysroot: Sysroot) -> tuple[str, ...]:
+    """Where the C library is: every library folder of a distribution has a name like its folder's."""
+    found = {node.path.rpartition("/")[0] for node in sysroot if node.path.endswith(("/libc.so.6", "/libc.so"))}
+    return (*sorted(found), *(folder for folder in ("/usr/local/lib", "/usr/lib") if folder not in found))

@@ -1,0 +1,144 @@
+"""Files of the author: [[install]] from a folder or from another path of a source, and [[file]]."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath
+
+from builder.errors import ResolutionError
+from builder.recipe.model import FileType, Install, Owner, RecipeFile
+from builder.sysroot import Content, Kind, Node, Sysroot, glob_pattern
+
+_FILE_MODE = 0o644
+_FOLDER_MODE = 0o755
+_PROGRAM_MODE = 0o755
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalFiles:
+    """Nodes to lay over the packages' tree. ``user`` and ``group`` are names or numbers as written; the
+    numbers are not known yet. ``made`` has the bytes of nodes that carry no ``content``.
+    """
+
+    installed: tuple[tuple[Node, str], ...] = ()
+    """Each node with where it comes from, for its reason."""
+    files: tuple[Node, ...] = ()
+    made: Mapping[str, bytes]
+
+    def nodes(self) -> tuple[Node, ...]:
+        """All nodes, in the order in which they are laid over the tree."""
+        return (*(node for node, _ in self.installed), *self.files)
+
+
+def local_files(installs: Iterable[Install], files: Iterable[RecipeFile], sysroot: Sysroot) -> LocalFiles:
+    """What the recipe adds by itself. ResolutionError for a path that is not there or cannot be read."""
+    installed: list[tuple[Node, str]] = []
+    for install in installs:
+        found = _from_folder(install) if install.context else _from_source(install, sysroot)
+        origin = str(install.context) if install.context else f"{install.source}:{install.path}"
+        installed += ((node, PurePath(origin).name if install.context else origin) for node in found)
+    written = tuple(files)
+    return LocalFiles(
+        installed=tuple(installed),
+        files=tuple(_made(file) for file in written),
+        made={file.path: file.content.encode() for file in written if file.type is FileType.FILE},
+    )
+
+
+def context_stamp(path: Path) -> tuple[tuple[str, int, int, int], ...]:
+    """Path, size, mtime (ns) and mode of everything below ``path``: equal stamps, equal files."""
+    found = [path, *(entry for entry in sorted(path.rglob("*")))] if path.is_dir() else [path]
+    stamps = ((str(entry), entry.lstat()) for entry in found)
+    return tuple((name, status.st_size, status.st_mtime_ns, status.st_mode) for name, status in stamps)
+
+
+def _made(file: RecipeFile) -> Node:
+    default = _FOLDER_MODE if file.type is FileType.DIRECTORY else _FILE_MODE
+    kind = Kind(file.type.value)
+    mode = 0o777 if kind is Kind.SYMLINK else default if file.mode is None else file.mode
+    owner = file.owner
+    return Node(path=file.path, kind=kind, mode=mode, user=owner.user, group=owner.group, target=file.target)
+
+
+def _from_source(install: Install, sysroot: Sysroot) -> Iterator[Node]:
+    found = sysroot.lookup(install.path)
+    if found.node is None:
+        raise ResolutionError(
+            f"{install.path} is in no package of the source {install.source}, asked for by [[install]]",
+            hint="name the package that ships it in the source's packages",
+        )
+    to = _destination(install, install.path.rpartition("/")[2])
+    yield _moved(found.node, to, install)
+    for node in sysroot.below(found.path):
+        if not _ignored(node.path[len(found.path) + 1 :], install.ignore):
+            yield _moved(node, to + node.path[len(found.path) :], install)
+
+
+def _moved(node: Node, path: str, install: Install) -> Node:
+    mode = node.mode if install.mode is None or node.kind is not Kind.FILE else install.mode
+    owner = install.owner
+    if owner == Owner():  # nobody asked for another owner: the package's own stays
+        owner = Owner(user=node.user or str(node.uid), group=node.group or str(node.gid))
+    return replace(node, path=path, mode=mode, user=owner.user, group=owner.group, hardlink="")
+
+
+def _destination(install: Install, name: str) -> str:
+    return f"{install.to.rstrip('/')}/{name}" if install.into else install.to
+
+
+def _from_folder(install: Install) -> Iterator[Node]:
+    root = install.context
+    if root is None:
+        return
+    try:
+        status = root.lstat()
+        if not stat.S_ISDIR(status.st_mode):
+            yield _local(root, _destination(install, root.name), status, install)
+            return
+        yield _local(root, install.to, status, install)
+        yield from _walk(root, root, install)
+    except OSError as error:
+        raise ResolutionError(
+            f"{error.filename or root} cannot be installed: {error.strerror}",
+            hint="the path of context starts at the recipe's folder",
+        ) from error
+
+
+def _walk(folder: Path, root: Path, install: Install) -> Iterator[Node]:
+    with os.scandir(folder) as scan:
+        entries = sorted(scan, key=lambda entry: os.fsencode(entry.name))
+    for entry in entries:
+        path = Path(entry.path)
+        relative = path.relative_to(root).as_posix()
+        if _ignored(relative, install.ignore):
+            continue
+        yield _local(path, f"{install.to}/{relative}", entry.stat(follow_symlinks=False), install)
+        if entry.is_dir(follow_symlinks=False):
+            yield from _walk(path, root, install)
+
+
+def _ignored(relative: str, patterns: tuple[str, ...]) -> bool:
+    return any(
+        glob_pattern(pattern).fullmatch(relative) or glob_pattern(f"**/{pattern}").fullmatch(relative)
+        for pattern in patterns
+    )
+
+
+def _local(path: Path, to: str, status: os.stat_result, install: Install) -> Node:
+    user, group = install.owner.user, install.owner.group
+    if stat.S_ISLNK(status.st_mode):
+        target = os.readlink(path)
+        return Node(path=to, kind=Kind.SYMLINK, mode=0o777, target=target, user=user, group=group)
+    if stat.S_ISDIR(status.st_mode):
+        return Node(path=to, kind=Kind.DIRECTORY, mode=_FOLDER_MODE, user=user, group=group)
+    if not stat.S_ISREG(status.st_mode):
+        raise ResolutionError(
+            f"{path} is neither file, folder nor link, and an image cannot hold it", hint="add it to ignore"
+        )
+    default = _PROGRAM_MODE if status.st_mode & stat.S_IXUSR else _FILE_MODE
+    content = Content(store=path.resolve(), offset=0, size=status.st_size, sha256="")
+    mode = default if install.mode is None else install.mode
+    return Node(path=to, kind=Kind.FILE, mode=mode, content=content, user=user, group=group)

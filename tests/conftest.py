@@ -1,0 +1,17 @@
+"""Shared by every test: a machine that claims to be complete may skip nothing."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or not os.environ.get("ROOTLET_COMPLETE"):
+        return
+    skipped = reporter.stats.get("skipped", [])
+    if skipped and session.exitstatus == pytest.ExitCode.OK:
+        reporter.write_line(f"{len(skipped)} tests were skipped on a machine that should have everything")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
