@@ -57,10 +57,10 @@ class Pools:
     """Connection pools: straight, and one for each proxy."""
 
     def __init__(self, proxies: Mapping[str, str], timeout: float, user_agent: str) -> None:
-        self._proxies = {name: address for name, address in proxies.items() if address and name != "no"}
-        self._straight_hosts = tuple(
-            host.strip().lstrip(".") for host in proxies.get("no", "").split(",") if host.strip()
-        )
+        named = {name.lower().removesuffix("_proxy"): address for name, address in proxies.items() if address}
+        hosts = named.pop("no", "").lower().split(",")
+        self._proxies = named
+        self._straight_hosts = tuple(host.strip().lstrip(".") for host in hosts if host.strip())
         self._timeout = Timeout(connect=min(timeout, _CONNECT_SECONDS), read=timeout)
         self._headers = {"User-Agent": user_agent, "Accept-Encoding": "identity"}
         self._lock = threading.Lock()

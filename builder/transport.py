@@ -71,7 +71,8 @@ class _CancelledError(Exception):
 class Transport:
     """Connections to servers, kept alive until the ``with`` block ends. Threads may share one.
 
-    ``proxies`` maps "http" and "https" to addresses, "no" to hosts (comma-separated, as ``no_proxy``).
+    ``proxies`` maps "http" and "https" to addresses, "no" to hosts (comma-separated, as ``no_proxy``); the
+    names may end with ``_proxy``.
     ``timeout``: seconds for connecting and for each silence of the server. ``retries`` counts attempts after
     the first.
     """

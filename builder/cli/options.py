@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -109,3 +109,16 @@ def folders(cache: Path | None, database: Path | None) -> tuple[Path, Path]:
 def today() -> datetime.date:
     """The day, in UTC: waivers end everywhere at the same moment."""
     return datetime.datetime.fromtimestamp(machine.now(), tz=datetime.UTC).date()
+
+
+def read_archive_options(options: Mapping[str, Any]) -> ArchiveOptions:
+    """Check the words of ``archive_options``. UsageError when they contradict each other."""
+    if options["refresh"] and options["offline"]:
+        raise click.UsageError("--refresh asks the mirror and --offline forbids it")
+    return ArchiveOptions(
+        mirror=options["mirror"],
+        security_mirror=options["security_mirror"],
+        refresh=options["refresh"],
+        offline=options["offline"],
+        max_age=_FRESH_SECONDS,
+    )

@@ -29,7 +29,11 @@ EF_RISCV_FLOAT_ABI, EF_RISCV_FLOAT_ABI_DOUBLE = 0x6, 0x4
 
 
 class ElfError(ResolutionError):
-    """A file that calls itself ELF and is damaged: the message names the file and what is wrong in it."""
+    """A file that calls itself ELF and is damaged: the message names the file (``name``) and ``reason``."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name} is a damaged ELF file: {reason}", hint="fetch or build that file again")
+        self.reason = reason
 
 
 def is_elf(head: bytes) -> bool:
@@ -70,11 +74,11 @@ class ElfObject:
 
     @property
     def is_library(self) -> bool:
-        """Whether ld.so can load it beside a program: ET_DYN with a dynamic section, and not a PIE program."""
+        """Whether ld.so can load it beside a program: ET_DYN with a dynamic section, no PIE program."""
         return self.type == ET_DYN and self.dynamic and not self.flags_1 & DF_1_PIE
 
     def to_json(self) -> tuple[object, ...]:
-        """The fields in a fixed order, as JSON can hold them; :meth:`from_json` reads them back."""
+        """Give the fields in a fixed order, as JSON can hold them; :meth:`from_json` reads them back."""
         return (
             self.elf_class,
             self.little_endian,

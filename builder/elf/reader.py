@@ -53,7 +53,7 @@ class Readable(Protocol):
         """Size in bytes."""
 
     def __getitem__(self, part: slice, /) -> bytes:
-        """The bytes of ``part``; like a slice of bytes, cut short at the end."""
+        """Give the bytes of ``part``; like a slice of bytes, cut short at the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,16 +95,13 @@ def _record(fields: Any, *, little_endian: bool) -> _Record:
 def read_elf(data: Readable, *, name: str) -> ElfObject:
     """Read one ELF file of any class and byte order; ``name`` is what an error calls it.
 
-    ``data`` starts at the file's first byte. Raises ElfError when a header, a table or a name lies outside the
-    file or exceeds the bounds of this module, never anything else for any bytes.
+    ``data`` starts at the file's first byte. Raises ElfError when a header, a table or a name lies outside
+    the file or exceeds the bounds of this module, never anything else for any bytes.
     """
     try:
         return _read(data)
     except _DamagedError as error:
-        raise ElfError(
-            f"{name} is a damaged ELF file: {error}",
-            hint="fetch or build that file again",
-        ) from None
+        raise ElfError(name, str(error)) from None
 
 
 class _DamagedError(Exception):
@@ -121,7 +118,9 @@ def _read(data: Readable) -> ElfObject:
     layout = _layout(elf_class, little_endian=little_endian)
     header = _unpack(layout.header, data, _IDENT_SIZE)
     segments = _segments(layout, header, data)
-    interpreter = next((_interpreter(data, at, size) for kind, at, _, size in segments if kind == _PT_INTERP), None)
+    interpreter = next(
+        (_interpreter(data, at, size) for kind, at, _, size in segments if kind == _PT_INTERP), None
+    )
     found = _Dynamic(data, layout, segments)
     return ElfObject(
         elf_class=elf_class,
@@ -164,7 +163,9 @@ def _segments(layout: _Layout, header: dict[str, int], data: Readable) -> list[_
     table = data[at : at + count * record.format.size]
     if len(table) < count * record.format.size:
         raise _DamagedError(f"its {count} program headers lie outside the file")
-    kind, offset, address, size = (record.names[name] for name in ("p_type", "p_offset", "p_vaddr", "p_filesz"))
+    kind, offset, address, size = (
+        record.names[name] for name in ("p_type", "p_offset", "p_vaddr", "p_filesz")
+    )
     wanted = (_PT_LOAD, _PT_DYNAMIC, _PT_INTERP)
     return [
         (row[kind], row[offset], row[address], row[size])
@@ -201,16 +202,16 @@ class _Dynamic:
                 self.tags.setdefault(tag, []).append(value)
 
     def number(self, tag: int) -> int:
-        """The value of ``tag``, 0 without it."""
+        """Give the value of ``tag``, 0 without it."""
         return self.tags.get(tag, [0])[-1]
 
     def last(self, tag: int) -> str | None:
-        """The name that ``tag`` gives, None without it."""
+        """Give the name that ``tag`` points to, None without it."""
         offsets = self.tags.get(tag)
         return self._name(offsets[-1]) if offsets else None
 
     def every(self, tag: int) -> tuple[str, ...]:
-        """The names of every ``tag``, in file order."""
+        """Give the names of every ``tag``, in file order."""
         return tuple(map(self._name, self.tags.get(tag, ())))
 
     def _name(self, offset: int) -> str:

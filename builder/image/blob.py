@@ -89,7 +89,7 @@ def write_blob(blobs: Path, payload: bytes, media_type: str) -> Descriptor:
 
 
 def read_blob(blobs: Path, descriptor: Descriptor, *, limit: int) -> bytes:
-    """Give the bytes of a small blob, verified. BuildError when it is absent, larger than ``limit`` or another."""
+    """Give the bytes of a small blob, verified. BuildError when it is absent, above ``limit`` or another."""
     path = blob_path(blobs, descriptor.digest)
     try:
         with path.open("rb") as stream:

@@ -11,7 +11,7 @@ import hashlib
 import os
 import queue
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from pathlib import Path
 from builder.errors import BuildError
 from builder.image.blob import BlobWriter, new_blob
 from builder.image.compress import Buffer, Compressor, compressor, layer_media_type
-from builder.image.stores import ContentCheck, StoreReader
+from builder.image.stores import StoreReader
 from builder.image.tar import BLOCK, END, is_written, padding, path_bytes, tar_header
 from builder.oci import Descriptor, Digest
 from builder.plan.model import Entry, Layer
@@ -84,11 +84,16 @@ def check_order(layer: Layer) -> None:
     names: set[str] = set()
     for entry in layer.entries:
         raw = path_bytes(entry.path)
-        if not raw.startswith(b"/") or (raw != b"/" and {b"", b".", b".."} & set(raw[1:].split(b"/"))):
+        if not _is_normal(entry.path):
             raise BuildError(f"The plan holds {entry.path!a}, which is no absolute, normal path")
         if raw <= last:
             raise BuildError(
                 f"The plan is not sorted: {entry.path!a} comes after {last.decode(errors='replace')!a}"
+            )
+        if "/.wh." in entry.path:
+            raise BuildError(
+                f"The image cannot hold {entry.path!a}: in a layer that name takes another file away",
+                hint="drop that file, or install it under another name",
             )
         if entry.hardlink and entry.hardlink not in names:
             raise BuildError(
@@ -97,6 +102,13 @@ def check_order(layer: Layer) -> None:
         if entry.kind is Kind.FILE and not entry.hardlink:
             names.add(entry.path)
         last = raw
+
+
+def _is_normal(path: str) -> bool:
+    if path == "/":
+        return True
+    whole = path + "/"
+    return path.startswith("/") and not ("//" in whole or "/./" in whole or "/../" in whole)
 
 
 def _processors() -> int:
@@ -190,15 +202,26 @@ class _TarStream:
         return size
 
     def _copy(self, entry: Entry, content: Content, stores: StoreReader) -> None:
-        check = ContentCheck(entry, content)
-        done = 0
-        while done < content.size:
-            room = self._room(content.size - done)
-            check.read(stores, room, done)
-            done += len(room)
-        check.finish()
+        left = content.size
+        if left <= len(self._view) - self._at:
+            room = self._view[self._at : self._at + left]
+            self._at += left
+            stores.copy(entry, content, iter((room,)))
+        else:
+            stores.copy(entry, content, self._rooms(left))
+
+    def _rooms(self, wanted: int) -> Iterator[memoryview]:
+        while wanted:
+            room = self._room(wanted)
+            wanted -= len(room)
+            yield room
 
     def _put(self, payload: bytes) -> None:
+        end = self._at + len(payload)
+        if end <= len(self._view):
+            self._view[self._at : end] = payload
+            self._at = end
+            return
         rest = memoryview(payload)
         while rest:
             room = self._room(len(rest))
@@ -207,12 +230,12 @@ class _TarStream:
 
     def _room(self, wanted: int) -> memoryview:
         # Blocks are handed over when the next byte comes, so the last one may be full but is never empty.
-        if self._at == len(self._buffer):
+        if self._at == len(self._view):
             self._pipeline.give(self._buffer, self._at)
             self._before += self._at
             self._report(self._before)
             self._buffer = self._pipeline.buffer()
             self._view = memoryview(self._buffer)
             self._at = 0
-        start, self._at = self._at, min(self._at + wanted, len(self._buffer))
+        start, self._at = self._at, min(self._at + wanted, len(self._view))
         return self._view[start : self._at]

@@ -16,6 +16,7 @@ from builder.oci import (
     Platform,
 )
 
+LAYOUT_VERSION = "1.0.0"
 LAYOUT_BYTES = b'{"imageLayoutVersion":"1.0.0"}'
 """The ``oci-layout`` file (image-layout.md)."""
 
@@ -37,8 +38,8 @@ def manifest_bytes(manifest: Manifest) -> bytes:
     document: dict[str, Any] = {
         "schemaVersion": 2,
         "mediaType": MEDIA_TYPE_MANIFEST,
-        "config": _descriptor(manifest.config),
-        "layers": [_descriptor(layer) for layer in manifest.layers],
+        "config": descriptor_fields(manifest.config),
+        "layers": [descriptor_fields(layer) for layer in manifest.layers],
     }
     if manifest.annotations:
         document["annotations"] = dict(manifest.annotations)
@@ -51,7 +52,7 @@ def index_bytes(manifests: tuple[Descriptor, ...]) -> bytes:
         {
             "schemaVersion": 2,
             "mediaType": MEDIA_TYPE_INDEX,
-            "manifests": [_descriptor(manifest) for manifest in manifests],
+            "manifests": [descriptor_fields(manifest) for manifest in manifests],
         }
     )
 
@@ -84,7 +85,8 @@ def _document(payload: bytes, where: str) -> Object:
     return document
 
 
-def _descriptor(descriptor: Descriptor) -> dict[str, Any]:
+def descriptor_fields(descriptor: Descriptor) -> dict[str, Any]:
+    """Give the members of a descriptor as JSON has them."""
     members: dict[str, Any] = {
         "mediaType": descriptor.media_type,
         "digest": str(descriptor.digest),

@@ -11,6 +11,7 @@ another mode or owner is written as ``./``, the spelling that they all apply to 
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 from typing import TypeAlias
 
 from builder.errors import BuildError
@@ -55,7 +56,7 @@ def path_bytes(path: str) -> bytes:
 
 
 def tar_header(entry: Entry, created: int) -> bytes:
-    """Give the header of ``entry``, a pax header first where one is needed. ``created`` is its time in seconds.
+    """Give the header of ``entry``, after a pax header where it needs one; ``created`` is its time (s).
 
     BuildError where a name or an attribute cannot be written.
     """
@@ -155,18 +156,35 @@ def _record(key: bytes, value: bytes) -> bytes:
 
 def _ustar(prefix: bytes, name: bytes, kind: bytes, link: bytes, numbers: _Numbers) -> bytes:
     head = b"%s%07o\0%07o\0%07o\0%011o\0%011o\0" % (name.ljust(_NAME, b"\0"), *numbers)
-    tail = b"%s%sustar\x0000%s0000000\x000000000\0%s" % (
-        kind,
-        link.ljust(_NAME, b"\0"),
-        bytes(64),
-        prefix.ljust(_PREFIX + 12, b"\0"),
+    if prefix or link:
+        tail = _tail(kind, link, prefix)
+        return b"%s%06o\0 %s" % (head, checksum(head + _BLANK + tail), tail)
+    # The usual case: only the first 148 bytes differ from header to header.
+    return b"%s%06o\0 %s" % (head, (zlib.adler32(head) & 0xFFFF) - 1 + _TAIL_SUMS[kind], _TAILS[kind])
+
+
+def _tail(kind: bytes, link: bytes = b"", prefix: bytes = b"") -> bytes:
+    """Give what follows the checksum in a header."""
+    return b"".join(
+        (
+            kind,
+            link.ljust(_NAME, b"\0"),
+            b"ustar\x0000",
+            bytes(64),
+            b"0000000\x000000000\0",
+            prefix.ljust(_PREFIX + 12, b"\0"),
+        )
     )
-    return b"%s%06o\0 %s" % (head, checksum(head + b"        " + tail), tail)
 
 
 def checksum(header: bytes) -> int:
-    """Sum of the 512 bytes of a header whose checksum field holds spaces."""
+    """Give the sum of the 512 bytes of a header; its checksum field must hold spaces."""
     # Adler-32 keeps 1 + the sum of the bytes (below 65521 for 256 bytes) in its low half: five times faster
     # than sum().
     low = zlib.adler32(header[:256]) & 0xFFFF
     return low + (zlib.adler32(header[256:]) & 0xFFFF) - 2
+
+
+_BLANK = b" " * 8
+_TAILS: Mapping[bytes, bytes] = {kind: _tail(kind) for kind in (_REG, _DIR, _PAX, _LINK, _SYMLINK)}
+_TAIL_SUMS: Mapping[bytes, int] = {kind: sum(_BLANK + tail) for kind, tail in _TAILS.items()}

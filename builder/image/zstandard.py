@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from builder.errors import BuildError
+
 if sys.version_info >= (3, 14):
     from compression import zstd
 else:
@@ -11,10 +13,9 @@ else:
 
 ZSTD_LEVEL = 3
 _BLOCK = 4 << 20
+_CHUNK = 1 << 20
 _WINDOW_LOG_MAX = 27
 """128 MiB, as every reader of registries allows; a frame that asks for more is refused."""
-
-ZstdError = zstd.ZstdError
 
 
 class Zstd:
@@ -44,6 +45,22 @@ def zstd_name() -> str:
     return f"zstd {zstd.zstd_version} level {ZSTD_LEVEL} block 4MiB"
 
 
-def new_decompressor() -> zstd.ZstdDecompressor:
-    """Give a reader of one frame with a bounded window."""
-    return zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: _WINDOW_LOG_MAX})
+class Frame:
+    """A zstd frame in the reading; its window is bounded."""
+
+    def __init__(self) -> None:
+        self._frame = zstd.ZstdDecompressor(
+            options={zstd.DecompressionParameter.window_log_max: _WINDOW_LOG_MAX}
+        )
+        self.eof = False
+        self.rest = b""
+
+    def step(self, piece: bytes) -> bytes:
+        """Give at most 1 MiB. BuildError for damaged input."""
+        try:
+            chunk = self._frame.decompress(piece, _CHUNK)
+        except zstd.ZstdError as error:
+            raise BuildError(str(error)) from error
+        self.eof = self._frame.eof
+        self.rest = self._frame.unused_data if self.eof else b""
+        return chunk

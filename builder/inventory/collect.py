@@ -85,7 +85,7 @@ class _Tree:
 
     def _is_elf(self, file: TreeFile, path: str) -> bool:
         if not _is_database(path):
-            return file.size >= len(_ELF) and file.read(len(_ELF)) == _ELF
+            return not 0 <= file.size < len(_ELF) and file.read(len(_ELF)) == _ELF
         if file.size > MAX_DATABASE_FILE or self.kept_bytes + file.size > MAX_DATABASE:
             self.notes.append(
                 f"{path} was not read: it is larger than any package database ({file.size} bytes)"
@@ -148,9 +148,9 @@ def _installed(tree: _Tree, statuses: dict[str, Status]) -> Iterator[_Installed]
 
 def _file_lists(tree: _Tree, status: str, entry: StatusEntry) -> tuple[str, ...]:
     if status == _STATUS:
-        stems = (f"{_INFO}{entry.name}:{entry.architecture}", f"{_INFO}{entry.name}")
+        stems = [f"{_INFO}{entry.name}:{entry.architecture}", f"{_INFO}{entry.name}"]
     else:
-        stems = (status,)
+        stems = [status]
     return tuple(stem + suffix for stem in stems for suffix in _LISTS if stem + suffix in tree.kept)
 
 
@@ -163,7 +163,7 @@ class _Names:
         self._diverted = parse_diversions(tree.kept.get(_DIVERSIONS, ""))
 
     def owned(self, listed: str, package: str) -> Iterator[str]:
-        """The regular files of the tree that the list at ``listed`` gives to ``package``."""
+        """Give the regular files of the tree that the list at ``listed`` gives to ``package``."""
         text = self._tree.kept[listed]
         regular = self._tree.regular
         for path in parse_list(text) if listed.endswith(".list") else parse_md5sums(text):

@@ -21,6 +21,7 @@ _FIELD = re.compile(
 )
 _BAD_LINE = re.compile(r"^(?![ \t#]|[!-9;-~]+[ \t]*:).+$", re.MULTILINE)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]{0,199}")
+_SOURCE = re.compile(rf"[A-Za-z0-9][A-Za-z0-9.+_-]{{0,199}}(?: {{0,9}}\([^()]{{1,{MAX_VERSION}}}\))?")
 _ARCHITECTURE = re.compile(r"[a-z0-9-]{0,40}")
 _SUM = re.compile(r"^\\?[0-9a-fA-F]{32} [ *](?:\./|/)?(.+)$", re.MULTILINE)
 _GONE = frozenset({"deinstall", "purge", "not-installed", "config-files"})
@@ -92,11 +93,7 @@ def _problem(fields: dict[str, str]) -> str | None:
     if not _ARCHITECTURE.fullmatch(fields.get("Architecture", "")):
         return f"{fields['Architecture'][:40]!r} is not an architecture"
     source = source_of(fields)
-    if (
-        not _NAME.fullmatch(source.name)
-        or len(source.version) > MAX_VERSION
-        or not is_version(source.version)
-    ):
+    if not _SOURCE.fullmatch(fields.get("Source") or "x") or not is_version(source.version):
         return f"{fields.get('Source', '')[:80]!r} is not a source package"
     return None
 

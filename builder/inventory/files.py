@@ -32,7 +32,7 @@ class TreeFile(Protocol):
 
     @property
     def size(self) -> int:
-        """Bytes of a regular file, 0 for the rest."""
+        """Bytes of a regular file (-1 where nobody knows), 0 for the rest."""
 
     def read(self, limit: int) -> bytes:
         """At most the first ``limit`` bytes of a regular file; OSError when it cannot be read."""
@@ -51,7 +51,7 @@ class RootFile:
     problem: OSError | None = None
 
     def read(self, limit: int) -> bytes:
-        """The first bytes; links are not followed, a device or pipe that took the file's place is not read."""
+        """Give the first bytes; no link is followed, and no pipe that took the file's place is waited for."""
         if self.problem is not None:
             raise self.problem
         descriptor = os.open(self.place, _OPEN)
@@ -94,13 +94,13 @@ def _folder(top: str, path: str) -> Iterator[RootFile]:
     try:
         folder = os.open(top + path, flags)
     except OSError as error:
-        yield RootFile(path or "/", Kind.FILE, "", 0, top + path, problem=error)
+        yield RootFile(path or "/", Kind.FILE, "", -1, top + path, problem=error)
         return
     try:
         with os.scandir(folder) as entries:
             files = [_file(folder, entry, path, top + path) for entry in entries]
     except OSError as error:
-        files = [RootFile(path or "/", Kind.FILE, "", 0, top + path, problem=error)]
+        files = [RootFile(path or "/", Kind.FILE, "", -1, top + path, problem=error)]
     finally:
         os.close(folder)
     yield from (file for file in files if file is not None)
@@ -116,7 +116,7 @@ def _file(folder: int, entry: os.DirEntry[str], parent: str, place: str) -> Root
             return RootFile(path, Kind.DIRECTORY, "", 0, place)
         status = entry.stat(follow_symlinks=False)
     except OSError as error:
-        return RootFile(path, Kind.FILE, "", 0, place, problem=error)
+        return RootFile(path, Kind.FILE, "", -1, place, problem=error)
     if not stat.S_ISREG(status.st_mode):
         return None
     return RootFile(path, Kind.FILE, "", status.st_size, place)

@@ -51,8 +51,8 @@ class Component:
 class Inventory:
     """Everything found in one tree; equal trees give equal inventories, in whatever order they are read.
 
-    ``components`` is sorted by name, version, architecture. ``unowned_elf`` holds the paths of ELF files that no
-    package's file list names. ``files`` counts regular files (hard links each), ``elf_files`` those of
+    ``components`` is sorted by name, version, architecture. ``unowned_elf`` holds the paths of ELF files that
+    no package's file list names. ``files`` counts regular files (hard links each), ``elf_files`` those of
     them that are ELF. Each of ``notes`` says what could not be read or trusted: a package may hide there,
     so the scanner takes every note as a reason why it could not judge all of the tree.
     """

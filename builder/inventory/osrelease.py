@@ -14,7 +14,7 @@ _MAJOR = re.compile(r"([0-9]{1,6})(?:\.|$)")
 
 
 def parse_os_release(text: str) -> dict[str, str]:
-    """The assignments of an os-release file, unquoted; the last of equal keys counts, bad lines are skipped."""
+    """Give the assignments of an os-release file, unquoted; of equal keys the last counts."""
     values: dict[str, str] = {}
     for line in text.split("\n"):
         match = _LINE.match(line.strip())
@@ -28,7 +28,7 @@ def parse_os_release(text: str) -> dict[str, str]:
 
 
 def distribution_of(os_release: str | None, debian_version: str | None) -> Distribution | None:
-    """The distribution by os-release, else by debian_version; None when neither says (rule D4)."""
+    """Tell the distribution by os-release, else by debian_version; None when neither says (rule D4)."""
     values = parse_os_release(os_release) if os_release is not None else {}
     major = _major(debian_version)
     if _NAME.fullmatch(values.get("ID", "")):
@@ -42,7 +42,7 @@ def distribution_of(os_release: str | None, debian_version: str | None) -> Distr
 
 
 def contradiction(distribution: Distribution | None, debian_version: str | None) -> str | None:
-    """A sentence when os-release and debian_version name two releases of Debian, else None."""
+    """Give a sentence when os-release and debian_version name two releases of Debian, else None."""
     major = _major(debian_version)
     if distribution is None or distribution.id != "debian" or not major:
         return None

@@ -9,7 +9,7 @@ from builder.inventory.model import Distribution
 
 
 def deb_purl(package: StatusEntry, distribution: Distribution | None) -> str:
-    """The purl of a Debian binary package; ``upstream`` names the source where it differs (as syft writes it).
+    """Name a Debian binary package; ``upstream`` is the source where it differs, as syft writes it.
 
     The epoch stays in the version ("1:1.3"), and ``distro`` is ``id-version`` of os-release.
     """

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from builder.elf.facts import ElfFacts
 from builder.elf.ldcache import cache_for
+from builder.elf.object import ElfObject
 from builder.errors import ResolutionError
 from builder.plan.accounts import Accounts, make_accounts
 from builder.plan.model import Entry, ImagePlan, Layer
@@ -68,7 +69,7 @@ def _with_copyright(closure: Closure, sysroot: Sysroot) -> dict[str, Needed]:
         package = pending.pop()
         for node in copyright_nodes(package, sysroot):
             needed.setdefault(node.path, Needed(node, Reason(ReasonKind.COPYRIGHT, package)))
-            if node.package and node.package not in seen:
+            if node.package and node.package not in seen:  # copyright behind a link into another package
                 seen.add(node.package)
                 pending.append(node.package)
     return needed
@@ -95,11 +96,12 @@ def _check_user(recipe: Recipe, accounts: Accounts) -> None:
 def _entries(needed: Iterable[Needed], accounts: Accounts, local: LocalFiles) -> dict[str, Entry]:
     entries: dict[str, Entry] = {}
     first_names: dict[tuple[str, str], str] = {}
+    own = {node.path for node in local.nodes()}
     for item in sorted(needed, key=lambda item: item.node.path.encode("utf-8", "surrogateescape")):
         node = item.node
         link = _hardlink(node, first_names)
         content = None if link or node.kind is not Kind.FILE else node.content or local.made[node.path]
-        uid, gid = _owner(node, item.reason, accounts)
+        uid, gid = _written_owner(node, accounts) if node.path in own else (node.uid, node.gid)
         entries[node.path] = Entry(
             path=node.path,
             kind=node.kind,
@@ -124,9 +126,7 @@ def _hardlink(node: Node, first_names: dict[tuple[str, str], str]) -> str:
     return "" if first_names.setdefault(key, node.path) == node.path else first_names[key]
 
 
-def _owner(node: Node, reason: Reason, accounts: Accounts) -> tuple[int, int]:
-    if reason.kind not in (ReasonKind.INSTALL, ReasonKind.RECIPE):
-        return node.uid, node.gid
+def _written_owner(node: Node, accounts: Accounts) -> tuple[int, int]:
     owner = Owner(user=node.user or str(node.uid), group=node.group or str(node.gid))
     return accounts.owner_ids(owner, asked_by=node.path)
 
@@ -153,12 +153,21 @@ def _feature_entries(recipe: Recipe, sysroot: Sysroot) -> list[Entry]:
 
 def _library_cache(entries: Mapping[str, Entry], sysroot: Sysroot, facts: ElfFacts) -> Entry | None:
     """The index of the shared objects in the image, or None when nothing is loaded dynamically."""
-    image = Sysroot(node for path in entries if (node := sysroot.get(path)) is not None)
-    content = cache_for(image, facts)
-    if content is None:
-        return None
+    content = cache_for(_objects(entries, sysroot, facts), sysroot)
     reason = Reason(ReasonKind.CACHE)
-    return Entry(path=LD_SO_CACHE, kind=Kind.FILE, mode=0o644, content=content, reason=reason)
+    return Entry(path=LD_SO_CACHE, kind=Kind.FILE, mode=0o644, content=content, reason=reason) if content else None
+
+
+def _objects(entries: Mapping[str, Entry], sysroot: Sysroot, facts: ElfFacts) -> Iterator[tuple[str, ElfObject]]:
+    """Every path of the image that is a shared object or a link to one that the image has."""
+    for path, entry in entries.items():
+        if entry.kind is Kind.DIRECTORY or ".so" not in path:
+            continue
+        found = sysroot.lookup(path)
+        if found.node is not None and found.path in entries and found.node.content is not None:
+            elf = facts.of(found.node)
+            if elf is not None:
+                yield path, elf
 
 
 def _records(entries: Mapping[str, Entry], sysroot: Sysroot) -> list[Entry]:

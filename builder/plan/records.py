@@ -67,7 +67,8 @@ def _made(path: str, text: str, reason: Reason) -> Entry:
 def _md5(entry: Entry, package: Package) -> str:
     packaged = (entry.path, entry.path.removeprefix("/usr"))  # before /usr was merged
     listed = next((package.md5sums[path] for path in packaged if path in package.md5sums), None)
-    if listed is not None and entry.reason.kind is not ReasonKind.INSTALL:
+    moved = entry.reason.kind in (ReasonKind.INSTALL, ReasonKind.ENTRYPOINT)  # perhaps from another path
+    if listed is not None and not moved:
         return listed
     content = entry.content  # configuration files are not listed by the package
     payload = read_content(content) if isinstance(content, Content) else content or b""

@@ -33,6 +33,8 @@ _FOLDERS = (
     ("/tmp", 0o1777),  # noqa: S108 (a path inside the image)
     ("/var/tmp", 0o1777),  # noqa: S108 (as above)
 )
+_LINKS = (("/var/lock", "/run/lock"), ("/var/run", "/run"))
+"""Debian makes these when a system is installed, not in a package."""
 
 
 def system_entries(accounts: Accounts, *, nsswitch: bool) -> Iterator[Entry]:
@@ -43,6 +45,9 @@ def system_entries(accounts: Accounts, *, nsswitch: bool) -> Iterator[Entry]:
         yield _file("/etc/nsswitch.conf", _NSSWITCH, Reason(ReasonKind.SYSTEM, "name service"))
     for path, mode in _FOLDERS:
         yield Entry(path=path, kind=Kind.DIRECTORY, mode=mode, reason=Reason(ReasonKind.SYSTEM, path))
+    for path, target in _LINKS:
+        reason = Reason(ReasonKind.SYSTEM, path)
+        yield Entry(path=path, kind=Kind.SYMLINK, mode=0o777, target=target, reason=reason)
 
 
 def start_folders(config: ImageConfig, users: Iterable[User], accounts: Accounts) -> Iterator[Entry]:

@@ -1,8 +1,8 @@
-"""Strings of a recipe that have a form: each rule gives "" or the complaint; readers turn them into values."""
+"""Strings of a recipe that have a form: a rule gives "" or the complaint, a reader gives the value."""
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import posixpath
 import re
 
@@ -23,10 +23,14 @@ _OTHER_NAMES = {
     "ppc64el": "ppc64le",
 }
 SIGNALS = (
-    "SIGABRT SIGALRM SIGBUS SIGCHLD SIGCONT SIGFPE SIGHUP SIGILL SIGINT SIGIO SIGKILL SIGPIPE SIGPROF SIGPWR "
-    "SIGQUIT SIGSEGV SIGSTKFLT SIGSTOP SIGSYS SIGTERM SIGTRAP SIGTSTP SIGTTIN SIGTTOU SIGURG SIGUSR1 SIGUSR2 "
-    "SIGVTALRM SIGWINCH SIGXCPU SIGXFSZ SIGRTMIN SIGRTMAX"
-).split()
+    "SIGABRT", "SIGALRM", "SIGBUS", "SIGCHLD", "SIGCONT", "SIGFPE", "SIGHUP", "SIGILL",
+    "SIGINT", "SIGIO", "SIGKILL", "SIGPIPE", "SIGPROF", "SIGPWR", "SIGQUIT", "SIGSEGV",
+    "SIGSTKFLT", "SIGSTOP", "SIGSYS", "SIGTERM", "SIGTRAP", "SIGTSTP", "SIGTTIN", "SIGTTOU",
+    "SIGURG", "SIGUSR1", "SIGUSR2", "SIGVTALRM", "SIGWINCH", "SIGXCPU", "SIGXFSZ", "SIGRTMIN",
+    "SIGRTMAX",
+)  # fmt: skip
+MAX_ID = 2**32 - 2
+"""The last number of an account: -1 as an unsigned number means "nobody said" (chown(2))."""
 _MAX_NAME = 255
 _MAX_PATH = 4095
 _MAX_IMAGE_NAME = 255
@@ -43,40 +47,33 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
 def plain(text: str) -> str:
-    """Not empty, and without control characters."""
+    """Ask for text that is not empty and without control characters."""
     if not text.strip():
         return "expected some text, found an empty string"
     return _no_control(text)
 
 
 def argument(text: str) -> str:
-    """A string that a program can be given: no NUL."""
+    """Ask for a string that a program can be given: no NUL."""
     return f"expected text without NUL characters, found {show(text)}" if "\0" in text else ""
 
 
-def program_arguments_value(text: str) -> str:
-    """As :func:`argument`."""
-    return argument(text)
-
-
 def image_name(text: str) -> str:
-    """A reference without tag and digest."""
+    """Ask for a reference without tag and digest."""
     if len(text) > _MAX_IMAGE_NAME:
         return f"expected at most {_MAX_IMAGE_NAME} letters, found {len(text)}"
     try:
         reference = ImageReference.parse(text)
     except ValueError:
-        return (
-            "expected an image name (lower-case letters, digits, \".\", \"_\", \"-\", \"/\"), "
-            f"found {show(text)}"
-        )  # fmt: skip
+        letters = 'lower-case letters, digits, ".", "_", "-", "/"'
+        return f"expected an image name ({letters}), found {show(text)}"
     if reference.tag or "@" in text:
         return f"expected a name without a tag or digest, found {show(text)}; tags go to the key tags"
     return ""
 
 
 def platform(text: str) -> str:
-    """``os/architecture[/variant]`` that containers run on."""
+    """Ask for ``os/architecture[/variant]`` that containers run on."""
     try:
         value = Platform.parse(text)
     except ValueError:
@@ -89,7 +86,7 @@ def platform(text: str) -> str:
 
 
 def architecture(text: str) -> str:
-    """A processor's OCI name."""
+    """Ask for a processor's OCI name."""
     if text in ARCHITECTURES:
         return ""
     return f"there is no architecture {show(text)}" + _architecture_hint(text)
@@ -102,7 +99,7 @@ def _architecture_hint(text: str) -> str:
 
 
 def absolute_path(text: str) -> str:
-    """Absolute, normalised, as :mod:`builder.sysroot` writes paths."""
+    """Ask for a path as :mod:`builder.sysroot` writes it: absolute and normalised."""
     if not text.startswith("/"):
         return f"expected an absolute path, found {show(text)}"
     if complaint := _no_control(text) or _lengths(text):
@@ -115,61 +112,70 @@ def absolute_path(text: str) -> str:
 
 
 def file_path(text: str) -> str:
-    """An absolute path other than the root."""
+    """Ask for an absolute path other than the root."""
     return "expected a path below /, found the root" if text == "/" else absolute_path(text)
 
 
 def target_path(text: str) -> str:
-    """An absolute path; a slash at its end means "into this folder"."""
+    """Ask for an absolute path; a slash at its end means "into this folder"."""
     return absolute_path(text if text == "/" else text.removesuffix("/"))
 
 
 def account_path(text: str) -> str:
-    """A path that fits between the colons of passwd(5)."""
+    """Ask for a path that fits between the colons of passwd(5)."""
     return f'expected a path without ":", found {show(text)}' if ":" in text else absolute_path(text)
 
 
 def account_comment(text: str) -> str:
-    """Text that fits between the colons of passwd(5)."""
+    """Ask for text that fits between the colons of passwd(5)."""
     return f'expected text without ":", found {show(text)}' if ":" in text else _no_control(text)
 
 
+def account_numbers(text: str) -> str:
+    """Ask that the numbers of ``user:group`` are numbers of accounts."""
+    if any(part.isdecimal() and int(part) > MAX_ID for part in text.split(":")):
+        return f"expected numbers up to {MAX_ID}, found {show(text)}"
+    return ""
+
+
 def glob(text: str) -> str:
-    """An absolute path with ``*``, ``?``, ``[…]`` or ``**`` in it."""
+    """Ask for an absolute path with ``*``, ``?``, ``[…]`` or ``**`` in it."""
     return absolute_path(text)
 
 
 def link_target(text: str) -> str:
-    """What a symbolic link says: any path, not empty."""
+    """Ask for what a symbolic link may say: any path, not empty."""
     return plain(text) or _lengths(text)
 
 
 def local_path(text: str) -> str:
-    """A path on the machine that builds."""
+    """Ask for a path on the machine that builds."""
     return plain(text) or _lengths(text)
 
 
 def package(text: str) -> str:
-    """A binary package's name (Debian Policy §5.6.7)."""
+    """Ask for a binary package's name (Debian Policy §5.6.7)."""
     if _PACKAGE.fullmatch(text):
         return ""
     name, equals, _ = text.partition("=")
     if equals and _PACKAGE.fullmatch(name):
-        return f"expected a package name without a version, found {show(text)}; exact versions go to the key pin"
+        return (
+            f"expected a package name without a version, found {show(text)}; exact versions go to the key pin"
+        )
     if _PACKAGE.fullmatch(text.lower()):
         return f"package names are lower-case, found {show(text)}; did you mean {show(text.lower())}?"
     return f"expected the name of a Debian package, found {show(text)}"
 
 
 def version(text: str) -> str:
-    """A whole Debian version, as ``1:2.3-4``."""
+    """Ask for a whole Debian version, as ``1:2.3-4``."""
     return "" if is_version(text) else f"expected a Debian version, found {show(text)}"
 
 
 def snapshot(text: str) -> str:
-    """A moment in the way that snapshot archives write it."""
+    """Ask for a moment in the way that snapshot archives write it."""
     try:
-        moment = datetime.datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=datetime.UTC)
+        moment = dt.datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=dt.UTC)
     except ValueError:
         moment = None
     if moment is None or f"{moment:%Y%m%dT%H%M%SZ}" != text:
@@ -178,15 +184,15 @@ def snapshot(text: str) -> str:
 
 
 def signal(text: str) -> str:
-    """A signal's name or number (signal(7))."""
+    """Ask for a signal's name or number (signal(7))."""
     if text in SIGNALS or _SIGNAL_NUMBER.fullmatch(text) or _REAL_TIME.fullmatch(text):
         return ""
-    near = nearest(text if text.upper().startswith("SIG") else f"SIG{text}", [name.lower() for name in SIGNALS])
-    return f'expected a signal such as "SIGTERM", found {show(text)}' + (f"; {near.upper()}" if near else "")
+    near = nearest(text if text.upper().startswith("SIG") else f"SIG{text}", SIGNALS)
+    return f'expected a signal such as "SIGTERM", found {show(text)}' + (f"; {near}" if near else "")
 
 
 def output(text: str) -> str:
-    """Where an approved image goes: ``oci:FOLDER``, ``docker-archive:FILE`` or ``storage``."""
+    """Ask for where an approved image goes: ``oci:FOLDER``, ``docker-archive:FILE`` or ``storage``."""
     kind, colon, path = text.partition(":")
     if text == "storage" or (kind in ("oci", "docker-archive") and colon and path.strip()):
         return _no_control(text)
@@ -194,22 +200,22 @@ def output(text: str) -> str:
 
 
 def mode(text: str) -> int:
-    """The number of an octal file mode."""
+    """Give the number of an octal file mode."""
     return int(text, 8)
 
 
 def nanoseconds(text: str) -> int:
-    """``1m30s`` in nanoseconds, as Docker's health check counts; "" is 0."""
+    """Give ``1m30s`` in nanoseconds, as Docker's health check counts; "" is 0."""
     return sum(int(count) * _NANOSECONDS[unit] for count, unit in _DURATION_PART.findall(text))
 
 
 def seconds(text: str) -> int | None:
-    """``7d`` in seconds; ``any`` is None."""
+    """Give ``7d`` in seconds; ``any`` is None."""
     return None if text == "any" else int(text[:-1]) * _SECONDS[text[-1]]
 
 
 def port(value: int | str) -> str:
-    """A port as the image configuration writes it: ``8080/tcp``."""
+    """Write a port as the image configuration writes it: ``8080/tcp``."""
     text = str(value)
     return text if "/" in text else f"{text}/tcp"
 

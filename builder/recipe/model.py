@@ -5,7 +5,7 @@ It knows no package, file or digest that exists: names here are what the author 
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import enum
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -154,13 +154,13 @@ class Ignore:
 
     id: str
     reason: str
-    expires: datetime.date | None = None
+    expires: dt.date | None = None
     package: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanPolicy:
-    """``[scan]``. ``fail_on`` None: findings never fail. ``max_database_age`` in seconds, None for any age."""
+    """``[scan]``. ``fail_on`` None: findings never fail. ``max_database_age`` in seconds; None: any age."""
 
     fail_on: Severity | None = Severity.HIGH
     only_fixed: bool = False

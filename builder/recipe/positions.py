@@ -7,6 +7,7 @@ tomllib does; it judges nothing but depth. So a document that passes it cannot e
 from __future__ import annotations
 
 import bisect
+import contextlib
 import re
 
 MAX_DEPTH = 32
@@ -44,16 +45,14 @@ class _StopScan(Exception):  # noqa: N818 (not an error: the end of what can be 
 
 
 def positions(text: str) -> dict[KeyPath, int]:
-    """Map every key path of ``text`` to the line (from 1) where its key or element begins.
+    r"""Map every key path of ``text`` to the line (from 1) where its key or element begins.
 
-    A table that only its children mention stands where the first of them does. Line ends must be ``\\n``.
+    A table that only its children mention stands where the first of them does. Line ends must be ``\n``.
     Raises TooDeepError. A document that is not TOML gives the part before the fault.
     """
     scanner = _Scanner(text)
-    try:
+    with contextlib.suppress(_StopScan):
         scanner.scan()
-    except _StopScan:
-        pass
     return scanner.lines
 
 

@@ -1,7 +1,8 @@
-"""The words in which the recipe's keys are described: reading, the JSON schema and the reference use the same."""
+"""The words in which the recipe's keys are described, for reading, the JSON schema and the reference."""
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -22,6 +23,15 @@ class Text:
     choices: tuple[str, ...] = ()
     later: tuple[str, ...] = ()
 
+    @property
+    def phrase(self) -> str:
+        """Say in words what is expected."""
+        return either_of(self.choices) if self.choices else self.expected
+
+    def fits(self, value: object) -> bool:
+        """Say whether ``value`` has the right TOML type."""
+        return isinstance(value, str)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Number:
@@ -30,15 +40,42 @@ class Number:
     low: int
     high: int
 
+    @property
+    def phrase(self) -> str:
+        """Say in words what is expected."""
+        return str(self.low) if self.low == self.high else f"an integer from {self.low} to {self.high}"
+
+    def fits(self, value: object) -> bool:
+        """Say whether ``value`` has the right TOML type."""
+        return isinstance(value, int) and not isinstance(value, bool)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flag:
     """``true`` or ``false``."""
 
+    @property
+    def phrase(self) -> str:
+        """Say in words what is expected."""
+        return "true or false"
+
+    def fits(self, value: object) -> bool:
+        """Say whether ``value`` has the right TOML type."""
+        return isinstance(value, bool)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Day:
     """A TOML local date."""
+
+    @property
+    def phrase(self) -> str:
+        """Say in words what is expected."""
+        return "a date such as 2026-12-31"
+
+    def fits(self, value: object) -> bool:
+        """Say whether ``value`` has the right TOML type."""
+        return isinstance(value, dt.date) and not isinstance(value, dt.datetime)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +83,15 @@ class Either:
     """A value of one of several kinds that differ in their TOML type."""
 
     shapes: tuple[Text | Number | ListOf, ...]
+
+    @property
+    def phrase(self) -> str:
+        """Say in words what is expected."""
+        return " or ".join(one.phrase for one in self.shapes)
+
+    def fits(self, value: object) -> bool:
+        """Say whether ``value`` has the right TOML type."""
+        return any(one.fits(value) for one in self.shapes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +101,15 @@ class ListOf:
     of: Text | Number | Either | Table
     unique: bool = False
 
+    @property
+    def phrase(self) -> str:
+        """Say in words what is expected."""
+        return "an array"
+
+    def fits(self, value: object) -> bool:
+        """Say whether ``value`` has the right TOML type."""
+        return isinstance(value, tuple)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MapOf:
@@ -62,6 +117,15 @@ class MapOf:
 
     of: Text | Table
     names: Text
+
+    @property
+    def phrase(self) -> str:
+        """Say in words what is expected."""
+        return "a table"
+
+    def fits(self, value: object) -> bool:
+        """Say whether ``value`` has the right TOML type."""
+        return isinstance(value, dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,13 +162,28 @@ class Table:
     conditional: bool = True
 
     def find(self, name: str) -> Key | None:
-        """The key called ``name``."""
+        """Find the key called ``name``."""
         return next((key for key in self.keys if key.name == name), None)
+
+    @property
+    def phrase(self) -> str:
+        """Say in words what is expected."""
+        return "a table"
+
+    def fits(self, value: object) -> bool:
+        """Say whether ``value`` has the right TOML type."""
+        return isinstance(value, dict)
 
 
 Shape = Text | Number | Flag | Day | Either | ListOf | MapOf | Table
 
 
 def short_forms(table: Table) -> tuple[Key, ...]:
-    """The keys of ``table`` that are short forms of keys deeper down."""
+    """List the keys of ``table`` that are short forms of keys deeper down."""
     return tuple(key for key in table.keys if key.moves_to)
+
+
+def either_of(words: tuple[str, ...]) -> str:
+    """Write words as people list them: ``"a", "b" or "c"``."""
+    shown = [f'"{one}"' for one in words]
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} or {shown[-1]}"

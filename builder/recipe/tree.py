@@ -1,8 +1,8 @@
-"""What a recipe file says, with the place of every value: a tree that merging and substitution keep intact."""
+"""What a recipe file says, with the place of every value: a tree that survives merging and substitution."""
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import enum
 import json
 import re
@@ -26,7 +26,7 @@ class Broken(enum.Enum):
     BROKEN = "broken"
 
 
-Scalar = str | int | float | datetime.date | datetime.datetime | datetime.time | Broken
+Scalar = str | int | float | dt.date | dt.datetime | dt.time | Broken
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +56,13 @@ class Node:
         """Values of a table; nothing for anything else."""
         return self.value if isinstance(self.value, dict) else {}
 
+    @property
+    def elements(self) -> tuple[Node, ...]:
+        """Values of an array; nothing for anything else."""
+        return self.value if isinstance(self.value, tuple) else ()
+
     def holding(self, value: Scalar | tuple[Node, ...] | dict[str, Node]) -> Node:
-        """The same place with another value."""
+        """Give the same place with another value."""
         return Node(value, self.origin, self.line, self.key)
 
 
@@ -65,6 +70,8 @@ class Problems:
     """Everything wrong that was found, each thing once."""
 
     def __init__(self) -> None:
+        self.files: list[str] = []
+        """Labels of the files that were read: the order of the report."""
         self._found: dict[Problem, None] = {}
 
     def __bool__(self) -> bool:
@@ -81,21 +88,21 @@ class Problems:
         if len(self._found) >= MAX_PROBLEMS:
             raise self.error()
 
-    def raise_if_any(self, files: Iterable[str] = ()) -> None:
-        """RecipeError with all problems, in the order of ``files`` and of their lines."""
+    def raise_if_any(self) -> None:
+        """Raise RecipeError with all problems, in the order of files and lines."""
         if self._found:
-            raise self.error(files)
+            raise self.error()
 
-    def error(self, files: Iterable[str] = ()) -> RecipeError:
-        """The error that holds everything reported."""
-        order = {label: index for index, label in enumerate(files)}
+    def error(self) -> RecipeError:
+        """Make the error that holds everything reported."""
+        order = {label: index for index, label in enumerate(self.files)}
         found = sorted(self._found, key=lambda one: (order.get(one.file, len(order)), one.line or 0))
         hint = f"these are the first {MAX_PROBLEMS}" if len(found) >= MAX_PROBLEMS else None
         return RecipeError(tuple(found), hint=hint)
 
 
 def make_tree(document: Mapping[str, object], origin: Origin, lines: Mapping[KeyPath, int]) -> Node:
-    """The tree of a parsed document. ``lines`` as :func:`builder.recipe.positions.positions` gives them."""
+    """Make the tree of a parsed document; ``lines`` as :func:`builder.recipe.positions.positions` gives."""
     return _node(document, (), _Place(origin, lines))
 
 
@@ -114,13 +121,13 @@ def _node(value: object, path: KeyPath, place: _Place) -> Node:
     if isinstance(value, list):
         children = (_node(child, (*path, index), place) for index, child in enumerate(value))
         return place.node(tuple(children), path)
-    if isinstance(value, (str, int, float, datetime.date, datetime.time)):
+    if isinstance(value, (str, int, float, dt.date, dt.time)):
         return place.node(value, path)
     raise TypeError(f"TOML has no {type(value).__name__}")
 
 
 def key_text(path: KeyPath) -> str:
-    """A key path as people write it: ``install[0].to``."""
+    """Write a key path as people do: ``install[0].to``."""
     text = ""
     for part in path:
         text = f"{text}[{part}]" if isinstance(part, int) else join_key(text, part)
@@ -134,7 +141,7 @@ def join_key(parent: str, name: str) -> str:
 
 
 def show(value: object) -> str:
-    """A value for a message: one line, short, without letters that a terminal would obey."""
+    """Write a value for a message: one line, short, without letters that a terminal would obey."""
     if isinstance(value, dict):
         return "a table"
     if isinstance(value, tuple):
@@ -151,10 +158,11 @@ def show(value: object) -> str:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """`` did you mean "…"?`` with the known word closest to ``word``, or "" when none is close."""
+    """``did you mean "…"?`` with the known word closest to ``word``, or "" when none is close."""
     if len(word) > _SHOWN:
         return ""
     import difflib  # noqa: PLC0415 (only a wrong recipe needs it)
 
-    close = difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=0.6)
-    return f"did you mean {show(close[0])}?" if close else ""
+    written = {one.lower(): one for one in known}
+    close = difflib.get_close_matches(word.lower(), written, n=1)
+    return f"did you mean {show(written[close[0]])}?" if close else ""

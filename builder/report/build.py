@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from builder.oci import Digest, Platform
 from builder.plan.model import ImagePlan
@@ -105,10 +106,19 @@ def render_markdown(summary: BuildSummary) -> str:
     )
 
 
-def full_installation(sizes: Iterable[tuple[int, int]]) -> tuple[int, int]:
-    """Sum of (bytes, files) over packages."""
-    pairs = list(sizes)
-    return sum(size for size, _ in pairs), sum(files for _, files in pairs)
+def summary_to_plain(summary: BuildSummary) -> dict[str, Any]:
+    """For JSON: the fields by name, digests and platforms as OCI writes them, findings as an object."""
+    platforms = [
+        asdict(platform)
+        | {
+            "platform": str(platform.platform),
+            "manifest": str(platform.manifest),
+            "config": str(platform.config),
+            "findings": dict(platform.findings),
+        }
+        for platform in summary.platforms
+    ]
+    return asdict(summary) | {"digest": str(summary.digest), "platforms": platforms}
 
 
 def render_plan(plan: ImagePlan, *, width: int = 100) -> str:

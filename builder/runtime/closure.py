@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from builder.reason import Reason
-from builder.sysroot import Node
+from builder.sysroot import Kind, Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,4 +32,5 @@ class Closure:
 
     def packages(self) -> frozenset[str]:
         """Names of the packages that give at least one file or link."""
-        return frozenset(item.node.package for item in self if item.node.package)
+        nodes = (item.node for item in self if item.node.kind is not Kind.DIRECTORY)
+        return frozenset(node.package for node in nodes if node.package)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
 
+from builder.elf.closure import INTERPRETER, Edge, ElfClosure, MissingLibrary, Resolver, missing_message
+from builder.elf.facts import ElfFacts
 from builder.errors import ResolutionError
 from builder.reason import Reason, ReasonKind
 from builder.recipe.model import Missing, Recipe
@@ -17,11 +18,8 @@ from builder.runtime.wishes import find_program, wishes
 from builder.sources.local import LocalFiles
 from builder.sysroot import Content, Kind, Lookup, Node, Sysroot
 
-if TYPE_CHECKING:
-    from builder.elf.closure import Edge, ElfClosure, MissingLibrary
-    from builder.elf.facts import ElfFacts
-
 _HEAD = 256
+_SAID_BY_THE_AUTHOR = (ReasonKind.PAYLOAD, ReasonKind.KEEP, ReasonKind.INSTALL, ReasonKind.RECIPE)
 _FOUND_BY_NAME = (ReasonKind.NEEDED, ReasonKind.INTERPRETER)
 
 
@@ -51,8 +49,7 @@ class _Search:
 
     def run(self) -> Closure:
         """Follow everything that is pending until nothing new is found."""
-        from builder.elf.closure import elf_closures  # noqa: PLC0415 (not needed to import this module)
-
+        resolver = Resolver(self._sysroot, self._facts, library_path=self._library_path())
         closed: set[str] = set()
         elf: ElfClosure | None = None
         while self._pending or set(self._roots) - closed:
@@ -60,7 +57,7 @@ class _Search:
                 self._follow(self._pending.popleft())
             if set(self._roots) - closed:
                 closed = set(self._roots)
-                elf = elf_closures(self._roots, self._sysroot, self._facts)
+                elf = resolver.closure(self._roots)
                 self._add_edges(elf.edges)
         if elf is not None:
             self._judge_missing(elf)
@@ -80,7 +77,7 @@ class _Search:
             return
         reason = Reason(ReasonKind.LINK_TARGET, node.path)
         self.add(found.node, reason, found.links)
-        if found.node.kind is Kind.DIRECTORY and self._needed[node.path].reason.kind is not ReasonKind.LINK:
+        if found.node.kind is Kind.DIRECTORY and self._needed[node.path].reason.kind in _SAID_BY_THE_AUTHOR:
             for below in self._owned_folder(found.node):
                 self.add(below, reason)
 
@@ -113,7 +110,7 @@ class _Search:
 
     def _add_edges(self, edges: Iterable[Edge]) -> None:
         for edge in edges:
-            kind = ReasonKind.INTERPRETER if edge.rule == "interpreter" else ReasonKind.NEEDED
+            kind = ReasonKind.INTERPRETER if edge.rule == INTERPRETER else ReasonKind.NEEDED
             provider = self._sysroot.get(edge.provider)
             if provider is not None:
                 self.add(provider, Reason(kind, edge.dependent, edge.rule), edge.links)
@@ -126,8 +123,6 @@ class _Search:
         missing = [one for one in elf.missing if not one.optional and not self._comes_later(one, provided)]
         if not missing:
             return
-        from builder.elf.closure import missing_message  # noqa: PLC0415 (as above)
-
         messages = sorted({missing_message(one) for one in missing})
         if self._recipe.runtime.missing is Missing.WARN:
             for message in messages:
@@ -164,6 +159,10 @@ class _Search:
         owners = {package.name for package in packages if _ships(package.nodes, folder.path)}
         if len(owners) == 1:  # a folder that many packages share is no part of one package's link
             yield from self._sysroot.below(folder.path)
+
+    def _library_path(self) -> tuple[str, ...]:
+        listed = dict(self._recipe.config.env).get("LD_LIBRARY_PATH", "")
+        return tuple(folder for folder in listed.split(":") if folder.startswith("/"))
 
     def _program(self, name: str) -> Lookup | None:
         return find_program(name, self._recipe, self._sysroot)

@@ -18,7 +18,7 @@ PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "
 
 _BASE_FILES = (
     *("/etc/os-release", "/usr/lib/os-release", "/etc/debian_version"),
-    *("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/var/run", "/var/lock"),
+    *("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"),
 )
 """What says which distribution this is, and the links that every program of it expects."""
 
@@ -35,12 +35,12 @@ class Wish:
 def wishes(recipe: Recipe, sysroot: Sysroot, local: LocalFiles) -> Iterator[Wish]:
     """Everything that the recipe asks for. ResolutionError for what is not in ``sysroot``."""
     dropped = _dropper(recipe.runtime.drop)
+    yield from _start(recipe, sysroot)  # first: no reason says more than that the image starts it
     yield from _payloads(recipe, sysroot, dropped)
     for node, origin in local.installed:
         yield Wish(node, Reason(ReasonKind.INSTALL, origin))
     for node in local.files:
         yield Wish(node, Reason(ReasonKind.RECIPE, "[[file]]"))
-    yield from _start(recipe, sysroot)
     yield from _kept(recipe, sysroot, dropped)
     yield from _libraries(recipe, sysroot)
     yield from _base(sysroot)

@@ -18,7 +18,7 @@ _PRIVILEGES_CHANGED = {"N": 0.85, "L": 0.68, "H": 0.5}
 
 
 def base_score(vector: str) -> float | None:
-    """The base score (0.0 to 10.0) of a ``CVSS:3.x/…`` vector, None when it is not a whole one."""
+    """Give the base score (0.0 to 10.0) of a ``CVSS:3.x/…`` vector, None when it is not a whole one."""
     head, _, rest = vector.partition("/")
     if head not in {"CVSS:3.0", "CVSS:3.1"}:
         return None
@@ -33,7 +33,7 @@ def base_score(vector: str) -> float | None:
 
 
 def severity_of_score(score: float) -> Severity:
-    """The qualitative rating of a score (section 5); 0.0, "none", is negligible."""
+    """Give the qualitative rating of a score (section 5); 0.0, "none", is negligible."""
     steps = ((9.0, Severity.CRITICAL), (7.0, Severity.HIGH), (4.0, Severity.MEDIUM), (0.1, Severity.LOW))
     return next((severity for least, severity in steps if score >= least), Severity.NEGLIGIBLE)
 

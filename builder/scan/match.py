@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import re
 from collections.abc import Iterable, Mapping
 from typing import Protocol
@@ -31,7 +31,7 @@ class AdvisorySource(Protocol):
 
 
 def scan_inventory(
-    inventory: Inventory, source: AdvisorySource, *, subject: str, now: datetime.datetime
+    inventory: Inventory, source: AdvisorySource, *, subject: str, now: dt.datetime
 ) -> ScanReport:
     """Match an inventory with vulnerability data. ``now`` (UTC) dates the data; nothing is raised.
 
@@ -55,7 +55,7 @@ def scan_inventory(
 
 
 def release_of(distribution: Distribution) -> str:
-    """The release as the ecosystem writes it: Debian's major number (rule D4)."""
+    """Give the release as the ecosystem writes it: Debian's major number (rule D4)."""
     return distribution.version.partition(".")[0]
 
 
@@ -80,7 +80,7 @@ def affects(advisory: Advisory, version: str) -> bool:
 
 
 def fixed_in(advisory: Advisory, version: str) -> str:
-    """The lowest version above ``version`` that mends it, "" when none is known."""
+    """Give the lowest version above ``version`` that mends it, "" when none is known."""
     here = version_key(version)
     later = [
         fixed
@@ -151,7 +151,7 @@ def _finding(component: Component, identity: str, rows: list[Advisory]) -> Findi
 
 
 def _decisive(rows: list[Advisory]) -> list[Advisory]:
-    """A DSA or DLA overrides the tracker's note on the CVE; of several the highest fix counts (D7)."""
+    """Let a DSA or DLA override the tracker's note on the CVE; of several the highest fix counts (D7)."""
     orders = [row for row in rows if _is_order(row)]
     if not orders:
         return rows
@@ -182,7 +182,7 @@ def _order(finding: Finding) -> tuple[int, list[tuple[int, str]], str, str, str]
 
 
 def natural(identity: str) -> list[tuple[int, str]]:
-    """A key that sorts CVE-2024-999 before CVE-2024-10000."""
+    """Make a key that sorts CVE-2024-999 before CVE-2024-10000."""
     return [(len(part) if part.isdecimal() else 0, part) for part in _NUMBERS.split(identity)]
 
 
@@ -194,11 +194,11 @@ def _tree_gaps(inventory: Inventory) -> tuple[str, ...]:
         gaps.append(f"no package is recorded, but there are {_counted(inventory.elf_files, 'ELF file')}")
     elif inventory.unowned_elf:
         count = _counted(len(inventory.unowned_elf), "ELF file")
-        gaps.append(f"{count} belong to no package: {_some(inventory.unowned_elf)}")
+        gaps.append(f"no package owns {count}: {_some(inventory.unowned_elf)}")
     return tuple(gaps)
 
 
-def _data_gaps(inventory: Inventory, meta: DatabaseMeta | None, now: datetime.datetime) -> tuple[str, ...]:
+def _data_gaps(inventory: Inventory, meta: DatabaseMeta | None, now: dt.datetime) -> tuple[str, ...]:
     distribution = inventory.distribution
     if distribution is None:
         wanting = inventory.components or inventory.elf_files
@@ -220,13 +220,14 @@ def _data_gaps(inventory: Inventory, meta: DatabaseMeta | None, now: datetime.da
     return tuple(gaps)
 
 
-def _summary(meta: DatabaseMeta, now: datetime.datetime) -> DatabaseSummary:
+def _summary(meta: DatabaseMeta, now: dt.datetime) -> DatabaseSummary:
     return DatabaseSummary(
         ecosystem=meta.ecosystem,
         source=meta.source,
         date=meta.date,
         age=max(0, int((now - meta.date).total_seconds())),
         records=meta.records,
+        refused=meta.refused,
         partial=meta.coverage is not None,
     )
 

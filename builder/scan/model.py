@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from dataclasses import InitVar, dataclass
 from pathlib import Path
 
@@ -16,8 +16,8 @@ class Advisory:
     """What one OSV record says of one package in one release of an ecosystem.
 
     ``package`` is a source package in Debian. ``release`` is "" where the ecosystem has none or the record
-    names none. ``names`` are the record's aliases and upstream ids. ``ranges`` holds, for each range, its events
-    (("introduced" | "fixed" | "last_affected", version), …) as written; ``versions`` are affected too.
+    names none. ``names`` are the record's aliases and upstream ids. ``ranges`` holds, for each range, its
+    events (("introduced" | "fixed" | "last_affected", version), …) as written; ``versions`` are affected too.
     ``status`` is the raw word of the source ("unfixed", "no-dsa", …).
     """
 
@@ -36,8 +36,9 @@ class Advisory:
 class DatabaseMeta:
     """Where the data of one ecosystem comes from and how much it is.
 
-    ``fetched`` is when this machine last learned that the data is current, ``newest`` the newest ``modified`` in
-    it; both UTC. ``live`` says that it came from a server. ``refused`` counts records that were not OSV.
+    ``fetched`` is when this machine last learned that the data is current, ``newest`` the newest
+    ``modified`` in it; both UTC. ``live`` says that it came from a server. ``refused`` counts records that
+    were not OSV.
     ``coverage`` None: the whole ecosystem, else the source packages that a partial cut speaks of.
     """
 
@@ -45,8 +46,8 @@ class DatabaseMeta:
     source: str
     etag: str
     sha256: str
-    fetched: datetime.datetime
-    newest: datetime.datetime
+    fetched: dt.datetime
+    newest: dt.datetime
     live: bool
     records: int
     refused: int
@@ -55,7 +56,7 @@ class DatabaseMeta:
     coverage: frozenset[str] | None
 
     @property
-    def date(self) -> datetime.datetime:
+    def date(self) -> dt.datetime:
         """The date of the data: when it was fetched; for an imported file, its newest record."""
         return self.fetched if self.live else self.newest
 
@@ -66,9 +67,10 @@ class DatabaseSummary:
 
     ecosystem: str
     source: str
-    date: datetime.datetime
+    date: dt.datetime
     age: int
     records: int
+    refused: int
     partial: bool
 
 
@@ -99,8 +101,8 @@ class Finding:
 class ScanReport:
     """Everything one scan found, before any policy.
 
-    ``findings`` are sorted: worst first, then by id and package. Each of ``unscannable`` says why a part could
-    not be judged; only an empty one means that the findings are all there is.
+    ``findings`` are sorted: worst first, then by id and package. Each of ``unscannable`` says why a part
+    could not be judged; only an empty one means that the findings are all there is.
     """
 
     subject: str
@@ -115,8 +117,8 @@ class Verdict:
     """What the policy makes of a report.
 
     ``reasons`` say why it did not pass (empty when it did), ``warnings`` what a person should still read.
-    ``findings`` are the report's with waivers marked; ``over_limit`` those of them that the policy does not
-    allow; ``unjudged`` the reasons that are about what could not be scanned.
+    ``findings`` are the report's with waivers marked; ``over_limit`` those of them that the policy does
+    not allow; ``unjudged`` the reasons that are about what could not be scanned.
     """
 
     passed: bool
@@ -135,9 +137,9 @@ GATE_SEAL = object()
 class ApprovedImage:
     """An image that the gate let through: the only thing that publishing accepts.
 
-    ``layout`` is the OCI layout folder with its blobs; ``descriptor`` what gets a name (a manifest, or the index
-    of several); ``manifests`` the images judged, one a platform, each with its report and verdict in the
-    same order. Made by :func:`builder.scan.gate.approve`; TypeError for anyone else.
+    ``layout`` is the OCI layout folder with its blobs; ``descriptor`` what gets a name (a manifest, or the
+    index of several); ``manifests`` the images judged, one a platform, each with its report and verdict in
+    the same order. Made by :func:`builder.scan.gate.approve`; TypeError for anyone else.
     """
 
     layout: Path

@@ -1,4 +1,4 @@
-"""OSV records to advisories (https://ossf.github.io/osv-schema/); pure. Rules D5, D9 and O1 of docs/scanning.md."""
+"""OSV records to advisories (https://ossf.github.io/osv-schema/). Pure. Rules D5, D9 and O1."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ _PACKAGE = re.compile(r"[!-~]{1,214}")
 _VERSION = re.compile(rf"[ -~]{{1,{MAX_VERSION}}}")
 _STATUS = re.compile(r"[A-Za-z0-9 _-]{0,40}")
 _SAFE = frozenset({"not-affected", "undetermined"})
-_EVENTS = ("introduced", "fixed", "last_affected")
+_EVENTS = frozenset({"introduced", "fixed", "last_affected"})
+_NOTHING: list[dict[str, Any]] = []
 _URGENCY = {
     "unimportant": Severity.LOW,
     "low": Severity.LOW,
@@ -54,7 +55,7 @@ def parse_record(payload: bytes) -> dict[str, Any]:
 
 
 def advisories(record: dict[str, Any], ecosystem: str) -> tuple[Advisory, ...]:
-    """What ``record`` says of packages of ``ecosystem`` ("Debian"); nothing for a withdrawn one.
+    """Read what ``record`` says of packages of ``ecosystem`` ("Debian"); nothing for a withdrawn one.
 
     RecordError when a part that decides about a match is malformed: a record that is half understood
     could hide a hole, so it is refused whole and counted.
@@ -104,10 +105,10 @@ def _affected(record: dict[str, Any], ecosystem: str) -> Iterator[tuple[dict[str
 def _ranges(affected: dict[str, Any], ecosystem: str) -> tuple[tuple[tuple[str, str], ...], ...]:
     return tuple(
         tuple(
-            (kind, _version(event[kind], ecosystem))
+            (kind, _version(at, ecosystem))
             for event in _list(one, "events")
-            for kind in _EVENTS
-            if kind in event
+            for kind, at in event.items()
+            if kind in _EVENTS
         )
         for one in _list(affected, "ranges")
         if one.get("type") != "GIT"
@@ -122,6 +123,8 @@ def _versions(affected: dict[str, Any], ecosystem: str) -> tuple[str, ...]:
 
 
 def _version(version: object, ecosystem: str) -> str:
+    if version == "0":
+        return "0"  # the commonest by far
     text = _text(version)
     if not _VERSION.fullmatch(text) or (ecosystem == "Debian" and not is_version(text)):
         raise RecordError(f"{text[:40]!r} is not a version")
@@ -133,7 +136,7 @@ def _status(affected: dict[str, Any], ranges: Iterable[tuple[tuple[str, str], ..
         status = _text(_dict(affected, place).get("status"))
         if status and _STATUS.fullmatch(status):
             return status
-    mended = any(kind == "fixed" for events in ranges for kind, _ in events)
+    mended = any(event[0] == "fixed" for events in ranges for event in events)
     return "resolved" if mended else "unfixed"
 
 
@@ -149,21 +152,30 @@ def _record_severity(record: dict[str, Any]) -> Severity:
 
 
 def _score(part: dict[str, Any]) -> Severity:
+    if "severity" not in part:
+        return Severity.UNKNOWN
     scores = (base_score(_text(one.get("score"))) for one in _list(part, "severity"))
     return max((severity_of_score(score) for score in scores if score is not None), default=Severity.UNKNOWN)
 
 
 def _ids(record: dict[str, Any], key: str) -> tuple[str, ...]:
-    values = record.get(key) or []
+    values = record.get(key)
+    if not values:
+        return ()
     if not isinstance(values, list):
         raise RecordError(f"{record['id']}: {key} is not a list")
     return tuple(value for value in values if isinstance(value, str) and _ID.fullmatch(value))
 
 
 def _list(part: dict[str, Any], key: str) -> list[dict[str, Any]]:
-    values = part.get(key) or []
-    if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
-        raise RecordError(f"{key} is not a list of objects")
+    values = part.get(key)
+    if not values:
+        return _NOTHING
+    if not isinstance(values, list):
+        raise RecordError(f"{key} is not a list")
+    for value in values:
+        if not isinstance(value, dict):
+            raise RecordError(f"{key} is not a list of objects")
     return values
 
 

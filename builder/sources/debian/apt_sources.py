@@ -1,6 +1,6 @@
 """Where this machine gets Debian from: apt's own configuration, read without apt.
 
-sources.list(5) in both formats and the two options of apt.conf(5) that concern expiry. Only entries of Debian's
+sources.list(5) in both formats, and the option of apt.conf(5) that concerns expiry. Only entries of Debian's
 own archive are chosen, never third-party ones.
 """
 
@@ -14,7 +14,8 @@ from pathlib import Path
 from builder.dpkg.control import paragraphs
 
 _CODENAMES = frozenset(
-    "buster bullseye bookworm trixie forky duke sid stable oldstable oldoldstable testing unstable".split()
+    {"buster", "bullseye", "bookworm", "trixie", "forky", "duke", "sid"}
+    | {"oldoldstable", "oldstable", "stable", "testing", "unstable"}
 )
 _SCHEMES = ("http://", "https://", "file:/")
 _ONE_LINE = re.compile(
@@ -31,7 +32,7 @@ _LIMIT = 4 << 20
 class Mirrors:
     """The machine's Debian mirrors.
 
-    ``main`` and ``security`` are addresses without a trailing slash, ``security`` "" where the machine has none.
+    ``main`` and ``security`` are addresses without a trailing slash, ``security`` "" where there is none.
     ``keyrings`` are files that Signed-By names, ``keys`` armoured keys written into the sources file itself.
     ``origin`` is the file that the main mirror was read from.
     """

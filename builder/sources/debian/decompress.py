@@ -55,8 +55,8 @@ class _Gzip:
     def unused_data(self) -> bytes:
         return self._inner.unused_data
 
-    def decompress(self, data: bytes, max_length: int) -> bytes:
-        out = self._inner.decompress(self._tail + data, max_length)
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes:
+        out = self._inner.decompress(self._tail + data, max(max_length, 0))
         self._tail = self._inner.unconsumed_tail
         return out
 
@@ -76,8 +76,8 @@ class _Inflater(Protocol):
 def decompressed(chunks: Iterable[bytes], kind: str, *, name: str, limit: int) -> Iterator[bytes]:
     """Yield the content of a stream in pieces of at most ``PIECE`` bytes.
 
-    ``kind`` is the end of a file name: "gz", "xz", "zst" or "". BuildError that starts with ``name`` for damaged,
-    truncated or oversized streams (more than ``limit`` bytes, or a thousand times their compressed size).
+    ``kind`` is the end of a file name: "gz", "xz", "zst" or "". BuildError that starts with ``name`` for
+    damaged, truncated or oversized streams (more than ``limit`` bytes, or a thousand times their size).
     """
     meter = _Meter(name, limit)
     if kind == "":
@@ -90,7 +90,7 @@ def decompressed(chunks: Iterable[bytes], kind: str, *, name: str, limit: int) -
         raise BuildError(f"{name} is compressed as {kind!r}; xz, gz and zst are known")
     try:
         yield from _decode(chunks, make, meter)
-    except (lzma.LZMAError, zlib.error, EOFError, OSError, ValueError, *_module_errors(kind)) as error:
+    except _module_errors(kind) as error:
         raise BuildError(
             f"{name} is damaged: {error}", hint="try again; the mirror may be damaged"
         ) from error
@@ -98,6 +98,7 @@ def decompressed(chunks: Iterable[bytes], kind: str, *, name: str, limit: int) -
 
 def _decode(chunks: Iterable[bytes], make: Callable[[], _Decoder], meter: _Meter) -> Iterator[bytes]:
     decoder: _Decoder | None = None
+    started = False
     for chunk in chunks:
         meter.count(len(chunk), 0)
         pending = chunk
@@ -108,6 +109,7 @@ def _decode(chunks: Iterable[bytes], make: Callable[[], _Decoder], meter: _Meter
                 if not pending:
                     break
                 decoder = make()
+                started = True
             out = decoder.decompress(pending, PIECE)
             pending = b""
             if out:
@@ -115,7 +117,7 @@ def _decode(chunks: Iterable[bytes], make: Callable[[], _Decoder], meter: _Meter
                 yield out
             if decoder.eof:
                 pending, decoder = decoder.unused_data, None
-    if decoder is not None or not meter.seen:
+    if decoder is not None or not started:
         raise EOFError("it ends too early")
 
 
@@ -162,14 +164,12 @@ def _zstd() -> _Decoder:
 
 
 def _module_errors(kind: str) -> tuple[type[Exception], ...]:
-    errors: list[type[Exception]] = []
+    errors: list[type[Exception]] = [lzma.LZMAError, zlib.error, EOFError, OSError, ValueError]
     if kind == "zst":
         errors.append(_zstd_module().ZstdError)
     if kind == "gz":
         with contextlib.suppress(ImportError):
-            from zlib_ng import zlib_ng  # noqa: PLC0415 (as above)
-
-            errors.append(zlib_ng.error)
+            errors.append(importlib.import_module("zlib_ng.zlib_ng").error)
     return tuple(errors)
 
 

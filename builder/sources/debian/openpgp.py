@@ -1,7 +1,7 @@
 """OpenPGP signatures of release files: pysequoia, or gpgv where pysequoia cannot be imported.
 
-What comes back is the signed text alone: nothing before, between or after the signed parts is ever seen by the
-rest of rootlet (RFC 9580 §7, the cleartext signature framework).
+What comes back is the signed text alone: nothing before, between or after the signed parts is ever seen by
+the rest of rootlet (RFC 9580 §7, the cleartext signature framework).
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ _ARMOUR = re.compile(
     rb"(?:=[A-Za-z0-9+/]{4}\s*)?-----END PGP (?P=kind)-----"
 )
 _STATUS = re.compile(
-    rb"^\[GNUPG:\] (?P<word>GOODSIG|VALIDSIG|EXPKEYSIG|EXPSIG|REVKEYSIG|BADSIG|NO_PUBKEY|ERRSIG) (?P<key>\w+)",
-    re.M,
+    rb"^\[GNUPG:\] (?P<word>GOODSIG|VALIDSIG|EXPKEYSIG|EXPSIG|REVKEYSIG|BADSIG|NO_PUBKEY) (?P<key>\w+)",
+    re.MULTILINE,
 )
 _WHY = {
     "NO_PUBKEY": "is not among the trusted keys",
@@ -89,7 +89,7 @@ def _signatures(blob: bytes, name: str) -> tuple[Any, ...]:
 
     try:
         signatures = tuple(Sig.from_bytes(bytes(packet)) for packet in PacketPile.from_bytes(blob))
-    except Exception as error:  # noqa: BLE001 (pysequoia raises bare RuntimeError and its kin)
+    except Exception as error:  # pysequoia raises bare RuntimeError and its kin
         raise BuildError(f"the signature of {name} cannot be read: {_first_line(error)}") from error
     if not signatures:
         raise BuildError(f"the signature file of {name} holds no signature", hint=_ADVICE)
@@ -102,7 +102,7 @@ def _sequoia(document: bytes, signature: Any, keys: tuple[bytes, ...], name: str
     asked: list[str] = []
     try:
         certificates = [certificate for ring in keys for certificate in Cert.split_bytes(ring)]
-    except Exception as error:  # noqa: BLE001 (pysequoia raises bare RuntimeError and its kin)
+    except Exception as error:  # pysequoia raises bare RuntimeError and its kin
         raise MachineError(f"the keys for {name} cannot be read: {_first_line(error)}") from error
 
     def certificates_for(issuers: list[str]) -> list[Any]:
@@ -113,8 +113,8 @@ def _sequoia(document: bytes, signature: Any, keys: tuple[bytes, ...], name: str
         if signature is not None:
             verify(document, certificates_for, signature=signature)
             return document
-        return _with_newline(bytes(verify(document, certificates_for).bytes))
-    except Exception as error:  # noqa: BLE001 (pysequoia raises bare RuntimeError and its kin)
+        return _with_newline(verify(document, certificates_for).bytes or b"")
+    except Exception as error:  # pysequoia raises bare RuntimeError and its kin
         reasons = "; ".join(_key_state(issuer, certificates) for issuer in dict.fromkeys(asked))
         raise _untrusted(name, reasons or _first_line(error)) from error
 
@@ -162,7 +162,7 @@ def _gpgv(
 
 
 def _judge_gpgv(status: bytes, name: str) -> None:
-    """gpgv fails when one of several signatures is by an unknown key; one good one is enough, as for apt."""
+    """Accept one good signature, as apt does: gpgv fails when another one is by an unknown key."""
     seen = {(match["word"].decode(), match["key"].decode()) for match in _STATUS.finditer(status)}
     words = {word for word, _ in seen}
     if {"GOODSIG", "VALIDSIG"} <= words and "BADSIG" not in words:

@@ -1,0 +1,5 @@
+"""``python -m builder`` is ``rootlet``."""
+
+from builder.cli.main import main
+
+main()

@@ -1,0 +1,204 @@
+"""``rootlet build``: recipes to scanned, named images."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from builder.cli import machine
+from builder.cli.options import (
+    ArchiveOptions,
+    RecipeOptions,
+    archive_options,
+    database_option,
+    folders,
+    progress_display,
+    progress_options,
+    read_archive_options,
+    recipe_options,
+    recipe_request,
+)
+from builder.cli.values import AGE, AS_WRITTEN
+from builder.errors import RootletError
+from builder.progress import Progress
+from builder.receipt import Receipt, code_stamp, output_stamps, receipt_path, stamp, unchanged, write_receipt
+from builder.report.build import BuildSummary, render_markdown, render_text, summary_to_plain
+
+if TYPE_CHECKING:
+    from builder.pipeline import Built, Workshop
+    from builder.recipe.model import Recipe
+    from builder.scan.model import ScanReport, Verdict
+
+
+@click.command("build")
+@click.argument("recipes", nargs=-1, required=True, type=click.Path(path_type=Path))
+@recipe_options
+@click.option(
+    "outputs",
+    "--to",
+    multiple=True,
+    metavar="WHERE",
+    help="oci:FOLDER, docker-archive:FILE or storage, instead of the recipe's own outputs.",
+)
+@click.option("--force", is_flag=True, help="Build even if nothing has changed.")
+@database_option
+@click.option("--max-database-age", type=AGE, default=AS_WRITTEN, help="7d, 12h or any, instead of the recipe's.")
+@click.option(
+    "--unscannable", type=click.Choice(["fail", "warn"]), help="What cannot be judged, instead of the recipe's word."
+)
+@archive_options
+@click.option("--summary", type=click.Path(path_type=Path, dir_okay=False), help="Append a Markdown summary (CI jobs).")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@progress_options
+def command(**options: Any) -> None:
+    """Build, scan and name the images of RECIPES.
+
+    Prints one reference with its digest a line; everything else goes to standard error. The exit code is
+    0 when every image was approved; otherwise that of the first failure, after the other recipes were tried.
+    """
+    wanted = _wanted(options)
+    display = progress_display(options["progress"], options["progress_fd"], quiet=wanted.quiet)
+    failures: list[RootletError] = []
+    summaries: list[BuildSummary] = []
+    try:
+        for recipe in wanted.recipes:
+            try:
+                summaries.append(_build(recipe, wanted, display))
+            except RootletError as error:
+                failures.append(error)
+                if len(wanted.recipes) > 1:
+                    display.note(f"{recipe}: {error.message}")
+    finally:
+        display.close()
+        for summary in summaries:
+            _print(summary, wanted)
+    if failures:
+        raise failures[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wanted:
+    """The command line."""
+
+    recipes: tuple[Path, ...]
+    laid_over: RecipeOptions
+    outputs: tuple[str, ...]
+    force: bool
+    archive: ArchiveOptions
+    cache: Path | None
+    database: Path | None
+    max_database_age: int | None
+    unscannable: str | None
+    summary: Path | None
+    as_json: bool
+    quiet: bool
+
+    def request(self, recipe: Path) -> tuple[str, ...]:
+        """Every word that decides the result, for the receipt."""
+        where = folders(self.cache, self.database)
+        parts = (self.laid_over, self.outputs, self.archive, where, self.max_database_age, self.unscannable)
+        return (str(recipe.absolute()), str(Path.cwd()), str(machine.source_date_epoch()), repr(parts))
+
+
+def _wanted(options: dict[str, Any]) -> _Wanted:
+    return _Wanted(
+        recipes=options["recipes"],
+        laid_over=recipe_request(options["settings"], options["profiles"], options["platforms"]),
+        outputs=options["outputs"],
+        force=options["force"],
+        archive=read_archive_options(options),
+        cache=options["cache"],
+        database=options["database"],
+        max_database_age=options["max_database_age"],
+        unscannable=options["unscannable"],
+        summary=options["summary"],
+        as_json=options["as_json"],
+        quiet=options["quiet"],
+    )
+
+
+def _build(path: Path, wanted: _Wanted, display: Progress) -> BuildSummary:
+    started = machine.now()
+    cache, _ = folders(wanted.cache, wanted.database)
+    receipt = receipt_path(cache, wanted.request(path))
+    if not wanted.force and not wanted.archive.refresh:
+        known = unchanged(receipt, now=started)
+        if known is not None:
+            return replace(known, seconds=machine.now() - started)
+    return _build_anew(path, wanted, display, receipt)
+
+
+def _build_anew(path: Path, wanted: _Wanted, display: Progress, receipt: Path) -> BuildSummary:
+    from builder.cli.workshop import MachineOptions, load_recipe, make_workshop, uses_given  # noqa: PLC0415 (the whole house: a build that has nothing to do never gets here)
+    from builder.pipeline import build_image  # noqa: PLC0415 (as above)
+
+    document = load_recipe(path, wanted.laid_over)
+    recipes = tuple(_laid_over(document.recipe(platform), wanted) for platform in document.platforms)
+    options = MachineOptions(archive=wanted.archive, cache=wanted.cache, database=wanted.database)
+    workshop = make_workshop(options, display)
+    built = build_image(recipes, workshop, show=_show(display, quiet=wanted.quiet))
+    if not uses_given(path, "{date}", "{git."):  # what the calendar decides is never "unchanged"
+        _keep_receipt(receipt, built, workshop)
+    return built.summary
+
+
+def _laid_over(recipe: Recipe, wanted: _Wanted) -> Recipe:
+    from builder.recipe.outputs import parse_output  # noqa: PLC0415 (as in _build_anew)
+    from builder.recipe.model import Unscannable  # noqa: PLC0415 (as in _build_anew)
+
+    scan = recipe.scan
+    if wanted.max_database_age != AS_WRITTEN:
+        scan = replace(scan, max_database_age=wanted.max_database_age)
+    if wanted.unscannable:
+        scan = replace(scan, unscannable=Unscannable(wanted.unscannable))
+    try:
+        outputs = tuple(parse_output(text, Path.cwd()) for text in wanted.outputs) if wanted.outputs else recipe.outputs
+    except ValueError as error:
+        raise click.UsageError(f"--to: {error}") from error
+    return replace(recipe, scan=scan, outputs=outputs)
+
+
+def _show(display: Progress, *, quiet: bool) -> Callable[[ScanReport, Verdict], None]:
+    def show(report: ScanReport, verdict: Verdict) -> None:
+        from builder.report.scan import render_table  # noqa: PLC0415 (only when there is something to show)
+
+        if not verdict.passed and not quiet:
+            display.close()
+            click.echo(render_table(report, verdict, colour=machine.colour()), err=True)
+
+    return show
+
+
+def _keep_receipt(path: Path, built: Built, workshop: Workshop) -> None:
+    from builder.pipeline import inputs_of  # noqa: PLC0415 (as in _build_anew)
+
+    digests = [blob.digest for image in built.images for blob in image.blobs]
+    outputs = output_stamps(built.recipes[0].outputs, digests)
+    if outputs is None:
+        return
+    receipt = Receipt(
+        code=code_stamp(),
+        inputs=tuple(stamp(one) for one in inputs_of(built.recipes, workshop)),
+        outputs=outputs,
+        valid_until=built.valid_until,
+        summary=built.summary,
+    )
+    write_receipt(path, receipt)
+
+
+def _print(summary: BuildSummary, wanted: _Wanted) -> None:
+    if wanted.summary:
+        with wanted.summary.open("a", encoding="utf-8") as stream:  # CI systems share one file between steps
+            stream.write(render_markdown(summary))
+    if not wanted.quiet:
+        click.echo(render_text(summary, colour=machine.colour()), err=True, nl=False)
+    if wanted.as_json:
+        click.echo(json.dumps(summary_to_plain(summary)))
+        return
+    for reference in summary.references:
+        click.echo(f"{reference}@{summary.digest}")

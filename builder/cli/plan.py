@@ -1,0 +1,43 @@
+"""``rootlet plan``: what would be in an image, and why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from builder.cli.options import (
+    archive_options,
+    progress_display,
+    progress_options,
+    read_archive_options,
+    recipe_options,
+    recipe_request,
+)
+
+
+@click.command("plan")
+@click.argument("recipe", type=click.Path(path_type=Path))
+@recipe_options
+@archive_options
+@click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
+@progress_options
+def command(recipe: Path, *, as_json: bool, quiet: bool, **options: Any) -> None:
+    """Show the packages, files, sizes and reasons of RECIPE's image. Nothing is written or scanned."""
+    from builder.cli.workshop import MachineOptions, load_recipe, make_workshop  # noqa: PLC0415 (imports of one command)
+    from builder.pipeline import plan_recipe  # noqa: PLC0415 (as above)
+    from builder.plan.codec import plan_to_json  # noqa: PLC0415 (as above)
+    from builder.report.build import render_plan  # noqa: PLC0415 (as above)
+
+    request = recipe_request(options["settings"], options["profiles"], options["platforms"])
+    archive = read_archive_options(options)
+    display = progress_display(options["progress"], options["progress_fd"], quiet=quiet)
+    try:
+        document = load_recipe(recipe, request)
+        workshop = make_workshop(MachineOptions(archive=archive, cache=options["cache"], database=None), display)
+        plans = [plan_recipe(document.recipe(platform), workshop).plan for platform in document.platforms]
+    finally:
+        display.close()
+    for plan in plans:
+        click.echo(plan_to_json(plan) if as_json else render_plan(plan), nl=False)

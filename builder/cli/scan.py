@@ -1,0 +1,79 @@
+"""``rootlet scan``: judge an image, an archive or a root folder."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+
+import click
+
+from builder.cli import machine
+from builder.cli.options import database_option, folders, today
+from builder.cli.values import AGE, SEVERITY
+from builder.oci import Platform
+from builder.recipe.model import ScanPolicy, Severity, Unscannable
+
+_DEFAULT = ScanPolicy()
+
+
+@click.command("scan")
+@click.argument("reference")
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the report to a file.")
+@click.option("--fail-on", type=SEVERITY, default="high", show_default=True, help="Least severity that fails.")
+@click.option("--only-fixed", is_flag=True, help="Count only findings that an update mends.")
+@click.option(
+    "--unscannable", type=click.Choice(["fail", "warn"]), default="fail", show_default=True, help="What cannot be judged …"
+)
+@click.option("--max-database-age", type=AGE, default="7d", show_default=True, help="7d, 12h or any.")
+@click.option("--platform", help="OS/ARCH, where the reference holds several.")
+@database_option
+@click.option("--cache", type=click.Path(path_type=Path, file_okay=False), help="Cache folder [ROOTLET_CACHE].")
+def command(  # noqa: PLR0913 (one parameter for each option)
+    reference: str,
+    form: str,
+    output: Path | None,
+    fail_on: Severity | None,
+    *,
+    only_fixed: bool,
+    unscannable: str,
+    max_database_age: int | None,
+    platform: str | None,
+    database: Path | None,
+    cache: Path | None,
+) -> None:
+    """Judge REFERENCE: an OCI layout (oci:FOLDER[:TAG]), an archive, or a root folder (dir:FOLDER).
+
+    Exit code 0: nothing at or above the limit is known. 5: something is. 8: it could not be judged.
+    """
+    from builder.files import write_bytes  # noqa: PLC0415 (imports of one command)
+    from builder.report.scan import render_json, render_table  # noqa: PLC0415
+    from builder.scan.database import Database  # noqa: PLC0415
+    from builder.scan.gate import enforce, judge  # noqa: PLC0415
+    from builder.scan.subject import scan_reference  # noqa: PLC0415
+
+    policy = ScanPolicy(
+        fail_on=fail_on,
+        only_fixed=only_fixed,
+        unscannable=Unscannable(unscannable),
+        max_database_age=max_database_age,
+    )
+    now = datetime.datetime.fromtimestamp(int(machine.now()), tz=datetime.UTC)
+    wanted = _platform(platform)
+    with Database.open(folders(cache, database)[1]) as data:
+        report = scan_reference(reference, data, platform=wanted, now=now)
+    verdict = judge(report, policy, today=today())
+    colour = form == "table" and output is None and machine.colour()
+    text = render_json(report, verdict) if form == "json" else render_table(report, verdict, colour=colour)
+    if output:
+        write_bytes(output, text.encode())
+    else:
+        click.echo(text, nl=False)
+    enforce(report, verdict)
+
+
+def _platform(text: str | None) -> Platform | None:
+    try:
+        return Platform.parse(text) if text else None
+    except ValueError as error:
+        raise click.UsageError(f"--platform: {error}") from error

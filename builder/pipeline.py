@@ -1,0 +1,255 @@
+"""The way through the house, one line an arrow: recipe → lock → sysroot → closure → plan → image → scan → names."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder.elf.facts import ElfFacts
+from builder.engine.command import Runner
+from builder.image.read import open_image
+from builder.image.write import Image, write_image, write_index
+from builder.lock import Lock, LockedPackage
+from builder.oci import Platform
+from builder.plan.build import make_plan
+from builder.plan.model import ImagePlan
+from builder.progress import Progress
+from builder.publish import Publication, publish
+from builder.recipe.model import Compression, OutputKind, Recipe, ScanPolicy
+from builder.report.build import BuildSummary, PlatformSummary, count_findings
+from builder.runtime import certificates
+from builder.runtime.resolve import resolve
+from builder.scan.database import Database
+from builder.scan.gate import Candidate, approve, judge
+from builder.scan.model import ApprovedImage, ScanReport, Verdict
+from builder.scan.subject import scan_image
+from builder.sources.debian.archive import DebianArchive, Effects, Freshness, acquire, archive_state, lock, merged_tree
+from builder.sources.debian.apt_sources import Mirrors
+from builder.sources.local import local_files
+from builder.staging import staging
+from builder.sysroot import Package
+
+_SYSTEM_PACKAGES = (("base-files", "every image"),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workshop:
+    """What the machine lends to a build: folders, mirrors, network, programs, clock and display."""
+
+    cache: Path
+    database: Path
+    mirrors: Mirrors | None
+    freshness: Freshness
+    effects: Effects
+    native: Platform
+    epoch: int | None
+    """SOURCE_DATE_EPOCH in seconds, or None."""
+
+    @property
+    def progress(self) -> Progress:
+        """The display."""
+        return self.effects.progress
+
+    @property
+    def runner(self) -> Runner:
+        """Runs programs of the machine."""
+        return self.effects.runner
+
+    def now(self) -> datetime.datetime:
+        """The time, in UTC."""
+        return datetime.datetime.fromtimestamp(int(self.effects.clock()), tz=datetime.UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A recipe of one platform with its plan, and the packages that it was chosen from."""
+
+    recipe: Recipe
+    plan: ImagePlan
+    packages: tuple[Package, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """A finished build. After ``valid_until`` (unix time) its mirrors would be asked again, or its verdict differ."""
+
+    summary: BuildSummary
+    images: tuple[Image, ...]
+    recipes: tuple[Recipe, ...]
+    valid_until: float
+
+
+Show = Callable[[ScanReport, Verdict], None]
+"""Called with each report before the gate decides, so that a person sees why it said no."""
+
+
+def plan_recipe(recipe: Recipe, workshop: Workshop) -> Planned:
+    """Recipe → lock → sysroot → closure → plan."""
+    locked = lock_sources(recipe, workshop)
+    packages = acquire(locked.packages, cache=workshop.cache, freshness=workshop.freshness, effects=workshop.effects)
+    workshop.progress.step(f"resolve {recipe.name} for {recipe.platform}")
+    tree = merged_tree(packages)
+    local = local_files(recipe.installs, recipe.files, tree)
+    sysroot = tree.overlay(local.nodes())
+    facts = ElfFacts(workshop.cache / "elf")
+    closure = resolve(recipe, sysroot, local, facts)
+    plan = make_plan(recipe, sysroot, closure, local, facts, epoch=workshop.epoch)
+    facts.save()
+    return Planned(recipe=recipe, plan=plan, packages=packages)
+
+
+def lock_sources(recipe: Recipe, workshop: Workshop) -> Lock:
+    """Exact packages for every source, and for what every image or a feature needs."""
+    extra: tuple[tuple[str, str], ...] = _SYSTEM_PACKAGES
+    if "certificates" in recipe.runtime.features:
+        extra += ((certificates.PACKAGE, "the feature certificates"),)
+    found: dict[str, LockedPackage] = {}
+    for number, archive in enumerate(archives(recipe, workshop)):
+        for package in lock(archive, workshop.freshness, workshop.effects, extra=extra if number == 0 else ()):
+            found.setdefault(package.name, package)
+    return Lock(platform=recipe.platform, packages=tuple(found[name] for name in sorted(found)))
+
+
+def archives(recipe: Recipe, workshop: Workshop) -> tuple[DebianArchive, ...]:
+    """The recipe's Debian sources on this machine."""
+    return tuple(
+        DebianArchive(source=source, platform=recipe.platform, mirrors=workshop.mirrors, cache=workshop.cache)
+        for source in recipe.sources
+    )
+
+
+def build_image(recipes: tuple[Recipe, ...], workshop: Workshop, *, show: Show) -> Built:
+    """The whole way for one recipe on each of its platforms; no name exists before all of them are approved.
+
+    Raises what the stages raise: see builder/errors.py. Nothing is left behind then.
+    """
+    started = workshop.effects.clock()
+    with staging(_staging_parent(recipes[0], workshop)) as work:
+        layout = work / "layout"
+        planned = tuple(plan_recipe(recipe, workshop) for recipe in recipes)
+        images = tuple(_write(one, layout, workshop) for one in planned)
+        descriptor = write_index(images, layout) if len(images) > 1 else images[0].manifest
+        candidates = _scan(images, recipes[0], workshop)
+        today = workshop.now().date()
+        for candidate in candidates:
+            show(candidate.report, judge(candidate.report, recipes[0].scan, today=today))
+        policy = recipes[0].scan
+        approved = approve(candidates, layout=layout, descriptor=descriptor, policy=policy, today=today)
+        publication = Publication(
+            approved=approved,
+            images=images,
+            name=recipes[0].name,
+            tags=recipes[0].tags,
+            native=workshop.native,
+        )
+        workshop.progress.step(f"name {publication.references()[0]}")
+        scratch = work / "scratch"
+        scratch.mkdir()
+        outputs = publish(publication, recipes[0].outputs, runner=workshop.runner, scratch=scratch)
+    summary = BuildSummary(
+        name=recipes[0].name,
+        digest=descriptor.digest,
+        references=publication.references(),
+        outputs=outputs,
+        platforms=tuple(map(_summary, planned, images, approved.reports, approved.verdicts)),
+        seconds=workshop.effects.clock() - started,
+    )
+    return Built(
+        summary=summary,
+        images=images,
+        recipes=recipes,
+        valid_until=min(_fresh_until(recipes, workshop), _verdict_until(approved, recipes[0].scan)),
+    )
+
+
+def inputs_of(recipes: tuple[Recipe, ...], workshop: Workshop) -> tuple[Path, ...]:
+    """Every file of this machine that decided the result, besides the cache."""
+    found: list[Path] = []
+    for recipe in recipes:
+        found += recipe.inputs
+        found += (source.keyring for source in recipe.sources if source.keyring is not None)
+        for install in recipe.installs:
+            if install.context is not None:
+                found += (install.context, *sorted(install.context.rglob("*")))
+    found += sorted(workshop.database.glob("*"))
+    found.append(workshop.database)
+    return tuple(dict.fromkeys(found))
+
+
+def _staging_parent(recipe: Recipe, workshop: Workshop) -> Path:
+    """Next to the target, so that finished blobs are linked or renamed and never copied."""
+    folders = (output.path.parent for output in recipe.outputs if output.path is not None)
+    return next(folders, workshop.cache / "staging")
+
+
+def _write(planned: Planned, layout: Path, workshop: Workshop) -> Image:
+    compression = planned.recipe.compression
+    if all(output.kind is OutputKind.STORAGE for output in planned.recipe.outputs):
+        compression = Compression.NONE  # the local storage unpacks it at once
+    return write_image(planned.plan, compression=compression, directory=layout, progress=workshop.progress)
+
+
+def _scan(images: tuple[Image, ...], recipe: Recipe, workshop: Workshop) -> tuple[Candidate, ...]:
+    """Scan what was written, as anyone would read it from the layout."""
+    candidates = []
+    with Database.open(workshop.database) as database:
+        for image in images:
+            workshop.progress.step(f"scan {recipe.name} for {image.platform}")
+            stored = open_image(image.directory, platform=image.platform)
+            report = scan_image(stored, database, subject=f"{recipe.name} ({image.platform})", now=workshop.now())
+            read = tuple(layer.diff_id for layer in stored.layers)
+            candidates.append(Candidate(image=image, report=report, read=read))
+    return tuple(candidates)
+
+
+def _summary(planned: Planned, image: Image, report: ScanReport, verdict: Verdict) -> PlatformSummary:
+    nodes = [node for package in planned.packages for node in package.nodes if node.content is not None]
+    counted = [finding for finding in verdict.findings if finding.ignored is None]
+    return PlatformSummary(
+        platform=image.platform,
+        manifest=image.manifest.digest,
+        config=image.config.digest,
+        compressed=sum(layer.descriptor.size for layer in image.layers),
+        size=sum(layer.size for layer in image.layers),
+        files=sum(layer.files for layer in image.layers),
+        packages=len(planned.plan.packages),
+        full_size=sum(node.content.size for node in nodes if node.content is not None and not node.hardlink),
+        full_files=len(nodes),
+        full_packages=len(planned.packages),
+        findings=count_findings(finding.severity for finding in counted),
+        waived=len(verdict.findings) - len(counted),
+        database=_database_words(report),
+        warnings=(*planned.plan.warnings, *verdict.warnings),
+    )
+
+
+def _database_words(report: ScanReport) -> str:
+    database = report.database
+    if database is None:
+        return "no vulnerability data"
+    partial = ", a partial cut" if database.partial else ""
+    return f"{database.ecosystem}, {database.date:%Y-%m-%d}{partial}"
+
+
+def _fresh_until(recipes: tuple[Recipe, ...], workshop: Workshop) -> float:
+    states = [
+        archive_state(archive, workshop.freshness, workshop.effects)
+        for recipe in recipes
+        for archive in archives(recipe, workshop)
+    ]
+    return min((state.fresh_until if state is not None else 0.0 for state in states), default=0.0)
+
+
+def _verdict_until(approved: ApprovedImage, policy: ScanPolicy) -> float:
+    """When the calendar could change the verdict: a waiver ends, or the data becomes too old."""
+    ends = [
+        datetime.datetime.combine(ignore.expires + datetime.timedelta(days=1), datetime.time(), datetime.UTC).timestamp()
+        for ignore in policy.ignore
+        if ignore.expires is not None
+    ]
+    if policy.max_database_age is not None:
+        dates = (report.database.date.timestamp() for report in approved.reports if report.database is not None)
+        ends += (date + policy.max_database_age for date in dates)
+    return min(ends, default=float("inf"))

@@ -1,0 +1,226 @@
+"""Sections of a settled recipe, judged against each other and made into a :class:`Recipe`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder.oci import Healthcheck, ImageConfig, Platform
+from builder.recipe import checks, formats
+from builder.recipe.model import (
+    Compression,
+    DebianSource,
+    FileType,
+    Group,
+    Ignore,
+    Install,
+    Missing,
+    Output,
+    OutputKind,
+    Owner,
+    Recipe,
+    RecipeFile,
+    Runtime,
+    ScanPolicy,
+    Severity,
+    Unscannable,
+    User,
+)
+from builder.recipe.reading import Section
+from builder.recipe.tree import Problems
+
+_DOCKER_WORDS = ("CMD", "CMD-SHELL", "NONE")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """What a recipe does not say itself. ``folder``: where relative outputs start; ``inputs``: its files."""
+
+    path: Path
+    platform: Platform
+    folder: Path
+    inputs: tuple[Path, ...]
+
+
+def make_recipe(root: Section, frame: Frame, problems: Problems) -> Recipe:
+    """Make the recipe. With problems reported it is only good for finding more of them."""
+    checks.check_all(root, problems)
+    image = root.section("image")
+    name = str(image.values["name"] or "")
+    users = _users(root)
+    return Recipe(
+        path=frame.path,
+        name=name,
+        tags=image.texts("tags"),
+        platform=frame.platform,
+        annotations=image.pairs("annotations"),
+        sources=tuple(_source(source_name, one) for source_name, one in root.named("sources")),
+        installs=tuple(_install(one, users) for one in root.sections("install")),
+        files=tuple(_file(one, users) for one in root.sections("file")),
+        users=users,
+        groups=tuple(_group(group_name, one) for group_name, one in root.named("groups")),
+        runtime=_runtime(root.section("runtime")),
+        config=_config(root.section("config"), labels=image.pairs("labels")),
+        scan=_scan(root.section("scan")),
+        compression=Compression(root.section("layers").text("compression")),
+        outputs=_outputs(root.section("output"), name, frame.folder),
+        inputs=frame.inputs,
+    )
+
+
+def _once(words: tuple[str, ...]) -> tuple[str, ...]:
+    """Layers append: a word that a fragment says too counts once."""
+    return tuple(dict.fromkeys(words))
+
+
+def _source(name: str, section: Section) -> DebianSource:
+    return DebianSource(
+        name=name,
+        suite=section.text("suite"),
+        components=_once(section.texts("components")),
+        packages=_once(section.texts("packages")),
+        mirror=section.text("mirror").rstrip("/"),
+        security_mirror=section.text("security_mirror").rstrip("/"),
+        security=section.flag("security"),
+        snapshot=section.text("snapshot"),
+        keyring=_local_path(section, "keyring"),
+        pin=section.pairs("pin"),
+    )
+
+
+def _local_path(section: Section, key: str) -> Path | None:
+    text = section.maybe_text(key)
+    return None if text is None else section.at(key).origin.folder / text
+
+
+def _install(section: Section, users: tuple[User, ...]) -> Install:
+    path = section.text("path")
+    to = section.maybe_text("to") or path
+    return Install(
+        source=section.text("from"),
+        path=path,
+        context=_local_path(section, "context"),
+        to=to.rstrip("/") or "/",
+        into=to.endswith("/"),
+        mode=_mode(section),
+        owner=_owner(section.text("owner"), users),
+        ignore=_once(section.texts("ignore")),
+    )
+
+
+def _file(section: Section, users: tuple[User, ...]) -> RecipeFile:
+    return RecipeFile(
+        path=section.text("path"),
+        type=FileType(section.text("type")),
+        content=section.text("content"),
+        target=section.text("target"),
+        mode=_mode(section),
+        owner=_owner(section.text("owner"), users),
+    )
+
+
+def _mode(section: Section) -> int | None:
+    text = section.maybe_text("mode")
+    return None if text is None else formats.mode(text)
+
+
+def _owner(text: str, users: tuple[User, ...]) -> Owner:
+    """Without a group, the user's own: that of [users], else the one of the same name or number."""
+    user, colon, group = text.partition(":")
+    if colon:
+        return Owner(user=user, group=group)
+    gid = next((one.gid for one in users if user in (one.name, str(one.uid))), None)
+    name = next((one.name for one in users if user == str(one.uid)), user)
+    return Owner(user=user, group=name if gid is None else str(gid))
+
+
+def _users(root: Section) -> tuple[User, ...]:
+    groups = {name: section.number("gid") for name, section in root.named("groups")}
+    return tuple(_user(name, section, groups.get(name)) for name, section in root.named("users"))
+
+
+def _user(name: str, section: Section, gid: int | None) -> User:
+    written = section.maybe_number("gid")
+    return User(
+        name=name,
+        uid=section.number("uid"),
+        gid=gid if written is None else written,
+        home=section.text("home"),
+        shell=section.text("shell"),
+        comment=section.text("comment"),
+        groups=_once(section.texts("groups")),
+    )
+
+
+def _group(name: str, section: Section) -> Group:
+    return Group(name=name, gid=section.number("gid"), members=_once(section.texts("members")))
+
+
+def _runtime(section: Section) -> Runtime:
+    return Runtime(
+        features=_once(section.texts("features")),
+        libraries=_once(section.texts("libraries")),
+        keep=_once(section.texts("keep")),
+        drop=_once(section.texts("drop")),
+        missing=Missing(section.text("missing")),
+    )
+
+
+def _config(section: Section, *, labels: tuple[tuple[str, str], ...]) -> ImageConfig:
+    return ImageConfig(
+        entrypoint=section.texts("entrypoint"),
+        cmd=section.texts("cmd"),
+        env=section.pairs("env"),
+        user=section.text("user"),
+        workdir=section.text("workdir"),
+        ports=tuple(formats.port(one) for one in section.texts("ports")),
+        volumes=section.texts("volumes"),
+        labels=labels,
+        stop_signal=section.text("stop_signal"),
+        healthcheck=_healthcheck(section.section("healthcheck")),
+    )
+
+
+def _healthcheck(section: Section) -> Healthcheck | None:
+    test = section.values["test"]
+    if not test:
+        return None
+    words = ("CMD-SHELL", test) if isinstance(test, str) else section.texts("test")
+    return Healthcheck(
+        test=words if words[0] in _DOCKER_WORDS else ("CMD", *words),
+        interval=formats.nanoseconds(section.text("interval")),
+        timeout=formats.nanoseconds(section.text("timeout")),
+        start_period=formats.nanoseconds(section.text("start_period")),
+        retries=section.number("retries"),
+    )
+
+
+def _scan(section: Section) -> ScanPolicy:
+    fail_on = section.text("fail_on")
+    return ScanPolicy(
+        fail_on=None if fail_on == "none" else Severity[fail_on.upper()],
+        only_fixed=section.flag("only_fixed"),
+        unscannable=Unscannable(section.text("unscannable")),
+        max_database_age=formats.seconds(section.text("max_database_age")),
+        ignore=tuple(_ignore(one) for one in section.sections("ignore")),
+    )
+
+
+def _ignore(section: Section) -> Ignore:
+    return Ignore(
+        id=section.text("id"),
+        reason=section.text("reason"),
+        expires=section.maybe_day("expires"),
+        package=section.text("package"),
+    )
+
+
+def _outputs(section: Section, name: str, folder: Path) -> tuple[Output, ...]:
+    written = section.values["to"]
+    texts = section.texts("to") if written is not None else (f"oci:dist/{name.rpartition('/')[2]}",)
+    return tuple(_output(text, folder) for text in texts)
+
+
+def _output(text: str, folder: Path) -> Output:
+    kind, _, path = text.partition(":")
+    return Output(kind=OutputKind(kind), path=folder / path if path else None)

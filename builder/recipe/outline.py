@@ -1,0 +1,287 @@
+"""The outline of a recipe: the keys at the top of the file; how the image starts, is judged and packed."""
+
+from __future__ import annotations
+
+from builder.recipe import formats
+from builder.recipe.keys import (
+    ACCOUNT_NAME,
+    ARGUMENT,
+    ARGUMENTS,
+    FILE,
+    FILE_PATH,
+    GROUP,
+    HEALTHCHECK,
+    IMAGE,
+    INSTALL,
+    OWNER,
+    PATH,
+    RUNTIME,
+    SOURCE,
+    USER,
+    WORD,
+)
+from builder.recipe.model import Compression, Severity, Unscannable
+from builder.recipe.shapes import Day, Either, Flag, Key, ListOf, MapOf, Number, Table, Text
+
+SCHEMA_VERSION = 1
+ANY_AGE = "any"
+
+VARIABLE_NAME = r"[A-Za-z_][A-Za-z0-9_-]*"
+
+CONFIG = Table(
+    title="[config]",
+    about="How a container of the image starts.",
+    keys=(
+        Key(name="entrypoint", shape=ARGUMENTS, about="program and first arguments", default=()),
+        Key(
+            name="cmd",
+            shape=ARGUMENTS,
+            about="arguments that whoever starts the container may replace",
+            default=(),
+        ),
+        Key(
+            name="user",
+            shape=OWNER,
+            about="user, or user and group, that the program runs as",
+            default="",
+            otherwise="root",
+        ),
+        Key(
+            name="workdir",
+            shape=PATH,
+            about="folder in which it starts",
+            default="",
+            otherwise="`/`",
+        ),
+        Key(
+            name="env",
+            shape=MapOf(
+                of=ARGUMENT,
+                names=Text(expected="the name of a variable", pattern=r"[A-Za-z_][A-Za-z0-9_.-]*"),
+            ),
+            about="environment variables, kept in order",
+            default=(),
+        ),
+        Key(
+            name="ports",
+            shape=ListOf(
+                of=Either(
+                    shapes=(
+                        Number(low=1, high=65535),
+                        Text(
+                            expected='a port from 1 to 65535, as 8080, "8080/tcp" or "53/udp"',
+                            pattern=r"(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]"
+                            r"|6553[0-5])(?:/(?:tcp|udp|sctp))?",
+                        ),
+                    )
+                )
+            ),
+            about="ports that the program listens on, for people and engines to read",
+            default=(),
+        ),
+        Key(
+            name="volumes",
+            shape=ListOf(of=FILE_PATH, unique=True),
+            about="folders whose content outlives a container",
+            default=(),
+        ),
+        Key(
+            name="stop_signal",
+            shape=Text(expected='a signal such as "SIGTERM"', rule=formats.signal),
+            about="signal that stops the program",
+            default="",
+            otherwise="the engine's, SIGTERM",
+        ),
+        Key(name="healthcheck", shape=HEALTHCHECK, about="how an engine asks whether the program is well"),
+    ),
+)
+
+IGNORE = Table(
+    title="[[scan.ignore]]",
+    about="A finding that does not fail the build.",
+    keys=(
+        Key(
+            name="id",
+            shape=Text(expected="the id of a finding, as CVE-2024-1", pattern=r"[A-Za-z0-9][A-Za-z0-9:._-]*"),
+            about="id of the finding",
+            required=True,
+        ),
+        Key(
+            name="package",
+            shape=Text(rule=formats.plain),
+            about="the package in which it is ignored",
+            default="",
+            otherwise="any package",
+        ),
+        Key(name="reason", shape=Text(rule=formats.plain), about="why it does no harm", required=True),
+        Key(name="expires", shape=Day(), about="last day on which it is ignored", otherwise="never"),
+    ),
+)
+
+SCAN = Table(
+    title="[scan]",
+    about="What the scan of the finished image must find, or not find, for the image to get its name.",
+    keys=(
+        Key(
+            name="fail_on",
+            shape=Text(choices=(*(one.name.lower() for one in Severity), "none")),
+            about="least severity of a finding that fails the build; `none`: findings are only reported",
+            default=Severity.HIGH.name.lower(),
+        ),
+        Key(
+            name="only_fixed",
+            shape=Flag(),
+            about="only findings for which the distribution has a fixed version fail",
+            default=False,
+        ),
+        Key(
+            name="scanner",
+            shape=Text(choices=("builtin",), later=("trivy", "grype")),
+            about="what scans",
+            default="builtin",
+        ),
+        Key(
+            name="unscannable",
+            shape=Text(choices=tuple(one.value for one in Unscannable)),
+            about="what to do when part of the image cannot be judged",
+            default=Unscannable.FAIL.value,
+        ),
+        Key(
+            name="max_database_age",
+            shape=Text(expected='an age such as "7d" or "12h", or "any"', pattern=formats.AGE),
+            about="how old the vulnerability data may be",
+            default="7d",
+        ),
+        Key(name="ignore", shape=ListOf(of=IGNORE), about="findings that do not fail the build", default=()),
+        Key(name="vex", shape=ARGUMENTS, about="OpenVEX documents", later=True),
+    ),
+)
+
+LAYERS = Table(
+    title="[layers]",
+    about="How the files are packed.",
+    keys=(
+        Key(
+            name="strategy",
+            shape=Text(choices=("single",), later=("by-owner",)),
+            about="how files are spread over layers",
+            default="single",
+        ),
+        Key(name="budget", shape=Number(low=1, high=127), about="most layers", later=True),
+        Key(
+            name="compression",
+            shape=Text(choices=tuple(one.value for one in Compression)),
+            about="compression of the layers",
+            default=Compression.GZIP.value,
+        ),
+    ),
+)
+
+OUTPUT = Table(
+    title="[output]",
+    about="Where the image goes once it is approved.",
+    keys=(
+        Key(
+            name="to",
+            shape=ListOf(
+                of=Text(
+                    expected='"oci:FOLDER", "docker-archive:FILE" or "storage"',
+                    rule=formats.output,
+                    later=("registry",),
+                ),
+                unique=True,
+            ),
+            about="`oci:FOLDER`, `docker-archive:FILE`, `storage` (this machine's container storage)",
+            otherwise='`["oci:dist/NAME"]`, NAME being the last part of the image\'s name',
+        ),
+        Key(
+            name="sbom",
+            shape=ListOf(of=Text(choices=("cyclonedx", "spdx"))),
+            about="bills of materials to write",
+            later=True,
+        ),
+        Key(name="report", shape=ARGUMENT, about="HTML report to write", later=True),
+    ),
+)
+
+_LATER = Table(title="", about="", keys=())
+
+
+def _short(table: Table, names: tuple[str, ...], *moves_to: str) -> tuple[Key, ...]:
+    found = (table.find(name) for name in names)
+    return tuple(
+        Key(
+            name=key.name,
+            shape=key.shape,
+            about=f"short for `{'.'.join((*moves_to, key.name))}`",
+            moves_to=moves_to,
+        )
+        for key in found
+        if key is not None
+    )
+
+
+_LAID_OVER = (
+    *_short(IMAGE, ("name", "tags"), "image"),
+    *_short(SOURCE, ("packages", "suite"), "sources", "os"),
+    *_short(CONFIG, ("entrypoint", "cmd", "user", "env", "ports"), "config"),
+    Key(
+        name="vars",
+        shape=MapOf(
+            of=Text(), names=Text(expected="the name of a variable", pattern=rf"(?!when$){VARIABLE_NAME}")
+        ),
+        about="variables: `{NAME}` in any string stands for the value",
+        default=(),
+    ),
+    Key(name="image", shape=IMAGE, about=IMAGE.about),
+    Key(name="sources", shape=MapOf(of=SOURCE, names=WORD), about=SOURCE.about, default=()),
+    Key(name="install", shape=ListOf(of=INSTALL), about=INSTALL.about, default=()),
+    Key(name="file", shape=ListOf(of=FILE), about=FILE.about, default=()),
+    Key(name="users", shape=MapOf(of=USER, names=ACCOUNT_NAME), about=USER.about, default=()),
+    Key(name="groups", shape=MapOf(of=GROUP, names=ACCOUNT_NAME), about=GROUP.about, default=()),
+    Key(name="runtime", shape=RUNTIME, about=RUNTIME.about),
+    Key(name="config", shape=CONFIG, about=CONFIG.about),
+    Key(name="test", shape=ListOf(of=_LATER), about="smoke tests of the finished image", later=True),
+    Key(name="scan", shape=SCAN, about=SCAN.about),
+    Key(name="policy", shape=_LATER, about="what the image may be, whatever is known about it", later=True),
+    Key(name="layers", shape=LAYERS, about=LAYERS.about),
+    Key(name="output", shape=OUTPUT, about=OUTPUT.about),
+)
+
+PROFILE = Table(
+    title="[profile.NAME]", about="Laid over the recipe when the build asks for the profile.", keys=_LAID_OVER
+)
+
+DOCUMENT = Table(
+    title="The top of the file",
+    about="Short forms and tables.",
+    conditional=False,
+    keys=(
+        Key(
+            name="schema",
+            shape=Number(low=SCHEMA_VERSION, high=SCHEMA_VERSION),
+            about="always 1",
+            required=True,
+        ),
+        Key(
+            name="extends",
+            shape=ListOf(of=Text(expected="the name of a fragment, or a path", rule=formats.local_path)),
+            about="recipes that this one is laid over: names of shipped fragments, or paths from this file",
+            default=(),
+        ),
+        *_LAID_OVER,
+        Key(
+            name="profile",
+            shape=MapOf(of=PROFILE, names=WORD),
+            about=PROFILE.about,
+            default=(),
+        ),
+    ),
+)
+"""Everything a recipe file may say."""
+
+TABLES = (
+    DOCUMENT, IMAGE, SOURCE, INSTALL, FILE, USER, GROUP, RUNTIME, CONFIG, HEALTHCHECK, SCAN, IGNORE, LAYERS,
+    OUTPUT, PROFILE,
+)  # fmt: skip
+"""Every table, in the order of the reference."""

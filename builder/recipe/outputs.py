@@ -1,0 +1,17 @@
+"""Where images go, as recipes and the command line write it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from builder.recipe.model import Output, OutputKind
+
+
+def parse_output(text: str, folder: Path) -> Output:
+    """``oci:FOLDER``, ``docker-archive:FILE`` or ``storage``; relative paths start at ``folder``. ValueError."""
+    kind, colon, path = text.partition(":")
+    if text == OutputKind.STORAGE.value:
+        return Output(kind=OutputKind.STORAGE)
+    if kind in (OutputKind.OCI_LAYOUT.value, OutputKind.DOCKER_ARCHIVE.value) and colon and path.strip("/"):
+        return Output(kind=OutputKind(kind), path=folder / path)
+    raise ValueError(f"{text!r}: expected oci:FOLDER, docker-archive:FILE or storage")

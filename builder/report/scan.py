@@ -1,0 +1,325 @@
+"""A scan for people (an aligned table) and for programs (JSON). Pure: both give a string.
+
+Everything that came from an image or a database is printed without control characters: a package cannot
+repaint the terminal.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from builder.inventory.model import Inventory
+from builder.recipe.model import Ignore, Severity
+
+_COLOURS = {
+    Severity.CRITICAL: "\x1b[1;31m",
+    Severity.HIGH: "\x1b[31m",
+    Severity.MEDIUM: "\x1b[33m",
+}
+_BOLD, _DIM, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[0m"
+_HEADER = ("SEVERITY", "ID", "PACKAGE", "INSTALLED", "FIXED IN", "STATUS")
+_DAY = 86400
+_HOUR = 3600
+
+
+class FindingRow(Protocol):
+    """What a report needs of one finding; ``builder.scan.model.Finding`` is one."""
+
+    @property
+    def id(self) -> str:
+        """The CVE, or another id where there is none."""
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """Other ids of it."""
+
+    @property
+    def package(self) -> str:
+        """Binary package."""
+
+    @property
+    def version(self) -> str:
+        """Its version."""
+
+    @property
+    def architecture(self) -> str:
+        """Its architecture."""
+
+    @property
+    def purl(self) -> str:
+        """Its package URL."""
+
+    @property
+    def source_name(self) -> str:
+        """Source package."""
+
+    @property
+    def source_version(self) -> str:
+        """Its version."""
+
+    @property
+    def fixed(self) -> str:
+        """Version that mends it, "" for none."""
+
+    @property
+    def status(self) -> str:
+        """Raw word of the data."""
+
+    @property
+    def severity(self) -> Severity:
+        """How bad it is."""
+
+    @property
+    def summary(self) -> str:
+        """One line, or ""."""
+
+    @property
+    def ignored(self) -> Ignore | None:
+        """The waiver that covers it."""
+
+
+class DataSource(Protocol):
+    """What a report says of the data; ``builder.scan.model.DatabaseSummary`` is one."""
+
+    @property
+    def ecosystem(self) -> str:
+        """As OSV names it."""
+
+    @property
+    def source(self) -> str:
+        """Address or path it came from."""
+
+    @property
+    def date(self) -> dt.datetime:
+        """Date of the data."""
+
+    @property
+    def age(self) -> int:
+        """Seconds."""
+
+    @property
+    def records(self) -> int:
+        """Records in it."""
+
+    @property
+    def partial(self) -> bool:
+        """Whether it speaks of a part of the ecosystem only."""
+
+
+class Scan(Protocol):
+    """What a report needs of a scan; ``builder.scan.model.ScanReport`` is one."""
+
+    @property
+    def subject(self) -> str:
+        """What was scanned."""
+
+    @property
+    def inventory(self) -> Inventory:
+        """What is in it."""
+
+    @property
+    def findings(self) -> Sequence[FindingRow]:
+        """Sorted."""
+
+    @property
+    def database(self) -> DataSource | None:
+        """The data used."""
+
+    @property
+    def unscannable(self) -> tuple[str, ...]:
+        """Why parts could not be judged."""
+
+
+class Judgement(Protocol):
+    """What a report needs of a verdict; ``builder.scan.model.Verdict`` is one."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether the policy lets it through."""
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why not."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What to read all the same."""
+
+    @property
+    def findings(self) -> Sequence[FindingRow]:
+        """With waivers marked."""
+
+    @property
+    def unjudged(self) -> tuple[str, ...]:
+        """Why parts could not be judged."""
+
+
+def render_table(scan: Scan, verdict: Judgement | None = None, *, colour: bool = False) -> str:
+    """Give the findings as a table, a summary line, the date of the data, and the verdict if any."""
+    findings = verdict.findings if verdict is not None else scan.findings
+    blocks = [
+        _table(findings, colour=colour),
+        [_summary(scan, findings, colour=colour), _data(scan.database)],
+    ]
+    unjudged = verdict.unjudged if verdict is not None else scan.unscannable
+    blocks.append(_listed("could not be judged:", unjudged))
+    if verdict is not None:
+        blocks.append(_listed("warnings:", [one for one in verdict.warnings if one not in unjudged]))
+        blocks.append(_verdict(verdict, colour=colour))
+    return "\n\n".join("\n".join(lines) for lines in blocks if lines) + "\n"
+
+
+def render_json(scan: Scan, verdict: Judgement | None = None) -> str:
+    """Give the same as JSON, keys as docs/scanning.md lists them; ``passed`` is null without a verdict.
+
+    ``fixed`` is null where no version mends it; ages are seconds; times are RFC 3339 in UTC.
+    """
+    findings = verdict.findings if verdict is not None else scan.findings
+    inventory, database = scan.inventory, scan.database
+    distribution = inventory.distribution
+    document = {
+        "schema": 1,
+        "subject": scan.subject,
+        "passed": verdict.passed if verdict is not None else None,
+        "reasons": verdict.reasons if verdict is not None else (),
+        "warnings": verdict.warnings if verdict is not None else (),
+        "unscannable": verdict.unjudged if verdict is not None else scan.unscannable,
+        "distribution": None
+        if distribution is None
+        else {"id": distribution.id, "version": distribution.version, "name": distribution.pretty_name},
+        "database": None if database is None else _database_fields(database),
+        "inventory": _inventory_fields(inventory),
+        "counts": {severity.name.lower(): count for severity, count in _counts(findings)},
+        "findings": [_finding_fields(finding) for finding in findings],
+    }
+    return json.dumps(document, indent=2) + "\n"
+
+
+def _table(findings: Iterable[FindingRow], *, colour: bool) -> list[str]:
+    found = list(findings)
+    if not found:
+        return []
+    rows = [_HEADER, *(_row(finding) for finding in found)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADER))]
+    lines = [
+        "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+    if colour:
+        lines = [_BOLD + lines[0] + _PLAIN, *(_painted(*pair) for pair in zip(lines[1:], found, strict=True))]
+    return lines
+
+
+def _row(finding: FindingRow) -> tuple[str, ...]:
+    status = finding.status
+    if finding.ignored is not None:
+        until = f" until {finding.ignored.expires}" if finding.ignored.expires is not None else ""
+        status = f"{status}, waived{until}: {finding.ignored.reason}"
+    cells = (finding.id, finding.package, finding.version, finding.fixed or "-", status)
+    return (finding.severity.name.lower(), *(clean(cell) for cell in cells))
+
+
+def _painted(line: str, finding: FindingRow) -> str:
+    colour = _DIM if finding.ignored is not None else _COLOURS.get(finding.severity, "")
+    return f"{colour}{line}{_PLAIN}" if colour else line
+
+
+def _summary(scan: Scan, findings: Iterable[FindingRow], *, colour: bool) -> str:
+    found = list(findings)
+    distribution = scan.inventory.distribution
+    name = f" ({distribution})" if distribution is not None else ""
+    parts = [f"{count} {severity.name.lower()}" for severity, count in _counts(found)]
+    waived = sum(finding.ignored is not None for finding in found)
+    parts += [f"{waived} waived"] if waived else []
+    packages = len(scan.inventory.components)
+    text = f"{clean(scan.subject)}{name}: {_many(packages, 'package')}, {_many(len(found), 'finding')}"
+    text += f": {', '.join(parts)}" if parts else ""
+    return f"{_BOLD}{text}{_PLAIN}" if colour else text
+
+
+def _data(database: DataSource | None) -> str:
+    if database is None:
+        return "data: none"
+    kind = ", a partial cut" if database.partial else ""
+    return (
+        f"data: {database.ecosystem} of {database.date:%Y-%m-%d} ({_age(database.age)}{kind}), "
+        f"{database.records:,} records from {clean(database.source)}"
+    )
+
+
+def _listed(title: str, lines: Iterable[str]) -> list[str]:
+    found = [f"  {clean(line)}" for line in lines]
+    return [title, *found] if found else []
+
+
+def _verdict(verdict: Judgement, *, colour: bool) -> list[str]:
+    word, paint = ("passed", "\x1b[32m") if verdict.passed else ("not passed", "\x1b[31m")
+    title = f"{paint}{word}{_PLAIN}" if colour else word
+    return [title, *(f"  {clean(reason)}" for reason in verdict.reasons)]
+
+
+def _counts(findings: Iterable[FindingRow]) -> list[tuple[Severity, int]]:
+    counts = dict.fromkeys(sorted(Severity, reverse=True), 0)
+    for finding in findings:
+        if finding.ignored is None:
+            counts[finding.severity] += 1
+    return [(severity, count) for severity, count in counts.items() if count]
+
+
+def _database_fields(database: DataSource) -> dict[str, object]:
+    return {
+        "ecosystem": database.ecosystem,
+        "source": database.source,
+        "date": database.date.isoformat().replace("+00:00", "Z"),
+        "age": database.age,
+        "records": database.records,
+        "partial": database.partial,
+    }
+
+
+def _inventory_fields(inventory: Inventory) -> dict[str, object]:
+    return {
+        "packages": len(inventory.components),
+        "files": inventory.files,
+        "elf_files": inventory.elf_files,
+        "unowned_elf": [clean(path) for path in inventory.unowned_elf],
+    }
+
+
+def _finding_fields(finding: FindingRow) -> dict[str, object]:
+    ignored = finding.ignored
+    return {
+        "id": finding.id,
+        "aliases": finding.aliases,
+        "severity": finding.severity.name.lower(),
+        "status": finding.status,
+        "package": finding.package,
+        "version": finding.version,
+        "architecture": finding.architecture,
+        "purl": finding.purl,
+        "source": finding.source_name,
+        "source_version": finding.source_version,
+        "fixed": finding.fixed or None,
+        "summary": finding.summary,
+        "ignored": None
+        if ignored is None
+        else {"reason": ignored.reason, "expires": ignored.expires.isoformat() if ignored.expires else None},
+    }
+
+
+def clean(text: str) -> str:
+    """Put "?" for every control character and every byte that is no UTF-8."""
+    return text if text.isprintable() else "".join(one if one.isprintable() else "?" for one in text)
+
+
+def _age(seconds: int) -> str:
+    if seconds < _HOUR:
+        return "less than an hour old"
+    return f"{_many(seconds // _DAY, 'day') if seconds >= _DAY else _many(seconds // _HOUR, 'hour')} old"
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -1,0 +1,235 @@
+"""The gate: what the policy makes of a report, and the only door to an :class:`ApprovedImage`.
+
+Three things stop an image: findings over the limit (PolicyError, exit 5), parts that could not be judged
+(ScanError, exit 8), and a scan that read something else than what was written (ScanError). When findings and
+unjudged parts come together, the findings decide the exit code, because more scanning cannot take them away;
+the message names both.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from builder.errors import PolicyError, ScanError
+from builder.image.blobs import open_blobs, read_json_blob
+from builder.image.manifest import parse_index
+from builder.oci import MEDIA_TYPE_INDEX, Descriptor, Digest
+from builder.recipe.model import Ignore, ScanPolicy, Severity, Unscannable
+from builder.scan.lifetimes import end_of_support
+from builder.scan.model import GATE_SEAL, ApprovedImage, Finding, ScanReport, Verdict
+
+if TYPE_CHECKING:
+    from builder.image.write import Image  # a scan of a finished image needs no writer
+
+_SHOWN = 10
+_DAY = 86400
+_HOUR = 3600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One written image, the report about it, and the DiffIDs of the layers that the scan really read."""
+
+    image: Image
+    report: ScanReport
+    read: tuple[Digest, ...]
+
+
+def judge(report: ScanReport, policy: ScanPolicy, *, today: dt.date) -> Verdict:
+    """Hold a report against the policy. Pure; nothing is raised.
+
+    An ignore holds through the day it names. Severity UNKNOWN counts only for a policy that says "unknown".
+    """
+    findings = tuple(_with_waiver(finding, policy, today) for finding in report.findings)
+    over = tuple(finding for finding in findings if _counts(finding, policy))
+    unjudged = (*report.unscannable, *_too_old(report, policy))
+    fatal = unjudged if policy.unscannable is Unscannable.FAIL else ()
+    return Verdict(
+        passed=not over and not fatal,
+        reasons=(*_over_reasons(over, policy), *_expired(over, policy, today), *fatal),
+        warnings=(
+            *(() if fatal else unjudged),
+            *_expired([one for one in findings if one not in over], policy, today),
+            *_unused(report, policy),
+            *_cautions(report, findings, policy, today),
+        ),
+        findings=findings,
+        over_limit=over,
+        unjudged=unjudged,
+    )
+
+
+def enforce(report: ScanReport, verdict: Verdict) -> None:
+    """Raise what a verdict that did not pass means: PolicyError for findings, else ScanError."""
+    if verdict.passed:
+        return
+    lines = "".join(f"\n  {reason}" for reason in verdict.reasons)
+    if verdict.over_limit:
+        raise PolicyError(
+            f"{report.subject} did not pass the scan:{lines}",
+            hint="update the packages; or waive a finding in [scan] ignore, with a reason and an expiry",
+        )
+    raise ScanError(
+        f"{report.subject} could not be judged:{lines}",
+        hint='mend that; or set unscannable = "warn" in [scan] to accept what is not known',
+    )
+
+
+def approve(
+    candidates: tuple[Candidate, ...],
+    *,
+    layout: Path,
+    descriptor: Descriptor,
+    policy: ScanPolicy,
+    today: dt.date,
+) -> ApprovedImage:
+    """Let images through, all or none: the only maker of an :class:`ApprovedImage`.
+
+    Each report is judged here, and what was read must be what was written: the same DiffIDs, and as
+    many files as the layers hold. ``descriptor`` is what gets the name: the manifest of the only image, or an
+    index (in ``layout``) of exactly these. PolicyError or ScanError as :func:`enforce` says.
+    """
+    if not candidates:
+        raise ScanError("There is no image to approve")
+    _check_named(layout, descriptor, {candidate.image.manifest.digest for candidate in candidates})
+    for candidate in candidates:
+        _check_read(candidate)
+    verdicts = tuple(judge(candidate.report, policy, today=today) for candidate in candidates)
+    for candidate, verdict in zip(candidates, verdicts, strict=True):
+        enforce(candidate.report, verdict)
+    return ApprovedImage(
+        layout=layout,
+        descriptor=descriptor,
+        manifests=tuple(candidate.image.manifest for candidate in candidates),
+        reports=tuple(candidate.report for candidate in candidates),
+        verdicts=verdicts,
+        seal=GATE_SEAL,
+    )
+
+
+def _check_named(layout: Path, descriptor: Descriptor, scanned: set[Digest]) -> None:
+    # An index could name a manifest that nobody scanned.
+    named = {descriptor.digest}
+    if descriptor.media_type == MEDIA_TYPE_INDEX:
+        payload = read_json_blob(open_blobs(layout), descriptor)
+        named = {entry.digest for entry in parse_index(payload, str(descriptor.digest))}
+    if named != scanned:
+        raise ScanError(
+            f"What is to be named is not what was scanned: {_digests(sorted(named, key=str))} "
+            f"instead of {_digests(sorted(scanned, key=str))}"
+        )
+
+
+def _check_read(candidate: Candidate) -> None:
+    # A scanner that was shown an empty or another tree reports nothing, which must not read as "clean".
+    image, report = candidate.image, candidate.report
+    written = tuple(layer.diff_id for layer in image.layers)
+    if candidate.read != written:
+        raise ScanError(
+            f"{report.subject}: the scan read other layers ({_digests(candidate.read)}) "
+            f"than were written ({_digests(written)})"
+        )
+    files = sum(layer.files for layer in image.layers)
+    if report.inventory.files != files:
+        raise ScanError(
+            f"{report.subject}: the scan read {report.inventory.files} files, but {files} were written"
+        )
+
+
+def _digests(digests: Iterable[Digest]) -> str:
+    return ", ".join(str(digest) for digest in digests) or "none"
+
+
+def _with_waiver(finding: Finding, policy: ScanPolicy, today: dt.date) -> Finding:
+    waiver = next((one for one in policy.ignore if _covers(one, finding) and not _is_over(one, today)), None)
+    return replace(finding, ignored=waiver) if waiver is not finding.ignored else finding
+
+
+def _covers(ignore: Ignore, finding: Finding) -> bool:
+    if ignore.package and ignore.package not in {finding.package, finding.source_name}:
+        return False
+    wanted = ignore.id.upper()
+    return any(wanted == name.upper() for name in (finding.id, *finding.aliases))
+
+
+def _is_over(ignore: Ignore, today: dt.date) -> bool:
+    return ignore.expires is not None and ignore.expires < today
+
+
+def _counts(finding: Finding, policy: ScanPolicy) -> bool:
+    if finding.ignored is not None or policy.fail_on is None or finding.severity < policy.fail_on:
+        return False
+    return bool(finding.fixed) or not policy.only_fixed
+
+
+def _over_reasons(over: tuple[Finding, ...], policy: ScanPolicy) -> tuple[str, ...]:
+    if not over or policy.fail_on is None:
+        return ()
+    pairs = list(dict.fromkeys(f"{one.id} in {one.package} {one.version}" for one in over))
+    more = f" and {len(pairs) - _SHOWN} more" if len(pairs) > _SHOWN else ""
+    limit = policy.fail_on.name.lower()
+    verb = "finding is" if len(pairs) == 1 else "findings are"
+    return (f'{len(pairs)} {verb} at or above fail_on = "{limit}": {", ".join(pairs[:_SHOWN])}{more}',)
+
+
+def _expired(findings: Iterable[Finding], policy: ScanPolicy, today: dt.date) -> tuple[str, ...]:
+    over = [one for one in policy.ignore if _is_over(one, today)]
+    hits = (
+        f"the ignore of {ignore.id} for {finding.package} ran out on {ignore.expires}: it waives no more "
+        f"(its reason was: {ignore.reason})"
+        for finding in findings
+        if finding.ignored is None
+        for ignore in over
+        if _covers(ignore, finding)
+    )
+    return tuple(dict.fromkeys(hits))
+
+
+def _unused(report: ScanReport, policy: ScanPolicy) -> tuple[str, ...]:
+    return tuple(
+        f"the ignore of {ignore.id}{ignore.package and f' in {ignore.package}'} matches nothing: take it out"
+        for ignore in policy.ignore
+        if not any(_covers(ignore, finding) for finding in report.findings)
+    )
+
+
+def _too_old(report: ScanReport, policy: ScanPolicy) -> tuple[str, ...]:
+    database = report.database
+    if database is None or policy.max_database_age is None or database.age <= policy.max_database_age:
+        return ()
+    age, limit = _duration(database.age), _duration(policy.max_database_age)
+    return (f"the vulnerability data is of {database.date:%Y-%m-%d}, {age} old; max_database_age is {limit}",)
+
+
+def _duration(seconds: int) -> str:
+    days, hours = seconds // _DAY, seconds // _HOUR
+    if days:
+        return f"{days} day" if days == 1 else f"{days} days"
+    return f"{hours} hour" if hours == 1 else f"{hours} hours"
+
+
+def _cautions(
+    report: ScanReport, findings: Iterable[Finding], policy: ScanPolicy, today: dt.date
+) -> tuple[str, ...]:
+    cautions: list[str] = []
+    inventory = report.inventory
+    if inventory.files and not inventory.components and not inventory.elf_files:
+        cautions.append("there is no package and no program in it, so there was nothing to judge")
+    end = end_of_support(inventory.distribution) if inventory.distribution is not None else None
+    if end is not None and end < today:
+        cautions.append(
+            f"{inventory.distribution} has had no security support since {end}: new holes are not recorded"
+        )
+    if report.database is not None and report.database.refused:
+        cautions.append(f"{report.database.refused} records of the vulnerability data were no OSV: left out")
+    unknown = {one.id for one in findings if one.severity is Severity.UNKNOWN and one.ignored is None}
+    if unknown and policy.fail_on is not None and policy.fail_on > Severity.UNKNOWN:
+        noun = "vulnerability has" if len(unknown) == 1 else "vulnerabilities have"
+        cautions.append(
+            f'{len(unknown)} {noun} no severity yet and did not count; fail_on = "unknown" counts them'
+        )
+    return tuple(cautions)

@@ -1,0 +1,156 @@
+"""Unpacked packages laid into one tree, as Debian's installer and dpkg would.
+
+/usr is merged: /bin, /sbin, /lib and the like are links into /usr wherever a package has them, and what
+packages ship there is moved. dpkg's diversions are not followed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from builder.dpkg.control import paragraphs
+from builder.sources.debian.relations import Relation, parse_relations
+from builder.sysroot import MAX_LINKS, Kind, Node, Package, Sysroot
+
+_MERGED = tuple(f"/{name}" for name in ("bin", "sbin", "lib", "lib32", "lib64", "libo32", "libx32"))
+_FIRST = "base-files"
+
+
+def merged_tree(packages: Iterable[Package]) -> Sysroot:
+    """Lay packages into one tree. Nodes move; ``Package.nodes`` and ``md5sums`` keep the packaged paths.
+
+    ResolutionError when two packages bring different things to one path and neither Replaces the other.
+    """
+    # The first package to bring a folder decides its mode; base-files has the ones with special modes.
+    ordered = sorted(packages, key=lambda package: (package.name != _FIRST, package.name))
+    folders = _Folders(_links(ordered))
+    replaces = {package.name: _replaces(package) for package in ordered}
+    versions = {package.name: package.version for package in ordered}
+    placed: dict[str, Node] = {link.path: link for link in folders.merged}
+    for package in ordered:
+        for node in package.nodes:
+            moved = folders.move(node)
+            if moved is not None and _wins(moved, placed.get(moved.path), replaces, versions):
+                placed[moved.path] = moved
+            elif moved is not None and not _yields(moved, placed[moved.path], replaces, versions):
+                # Sysroot compares the two, and refuses them when they differ.
+                Sysroot((placed[moved.path], moved))
+    return Sysroot(placed.values(), ordered)
+
+
+class _Folders:
+    """Where folders really are, with every link of the tree followed."""
+
+    def __init__(self, links: Mapping[str, Node]) -> None:
+        self._links = links
+        self._places: dict[str, str] = {"": ""}
+        self.merged = tuple(node for path, node in links.items() if path in _MERGED)
+
+    def move(self, node: Node) -> Node | None:
+        """Return the node where it belongs; None for a folder where the tree has a link to one."""
+        parent, _, name = node.path.rpartition("/")
+        place = f"{self._place(parent)}/{name}"
+        link = self._links.get(place)
+        if link is not None and node.kind is Kind.DIRECTORY:
+            return None
+        hardlink = node.hardlink
+        if hardlink:
+            first_parent, _, first = hardlink.rpartition("/")
+            hardlink = f"{self._place(first_parent)}/{first}"
+        if place == node.path and hardlink == node.hardlink:
+            return node
+        return replace(node, path=place, hardlink=hardlink)
+
+    def _place(self, folder: str) -> str:
+        if folder not in self._places:
+            self._places[folder] = self._follow(folder)
+        return self._places[folder]
+
+    def _follow(self, folder: str) -> str:
+        pending = folder.split("/")[:0:-1]
+        here, crossed = "", 0
+        while pending:
+            name = pending.pop()
+            if name in {"", "."}:
+                continue
+            if name == "..":
+                here = here.rpartition("/")[0]
+                continue
+            link = self._links.get(f"{here}/{name}")
+            if link is None:
+                here = f"{here}/{name}"
+                continue
+            crossed += 1
+            if crossed > MAX_LINKS:
+                return folder
+            if link.target.startswith("/"):
+                here = ""
+            pending += link.target.split("/")[::-1]
+        return here
+
+
+def _links(packages: Iterable[Package]) -> dict[str, Node]:
+    """Links that lead to folders: those that merge /usr, and those that packages ship."""
+    shipped: dict[str, Node] = {}
+    folders: set[str] = set()
+    tops: dict[str, str] = {}
+    for package in packages:
+        for node in package.nodes:
+            top = "/" + node.path.split("/", 2)[1]
+            if top in _MERGED:
+                tops.setdefault(top, package.name)
+            if node.kind is Kind.SYMLINK:
+                shipped.setdefault(node.path, node)
+            elif node.kind is Kind.DIRECTORY:
+                folders.add(node.path)
+    merged = {
+        top: shipped.get(top) or Node(path=top, kind=Kind.SYMLINK, mode=0o777, target=f"usr{top}")
+        for top in sorted(tops)
+    }
+    return {**{path: node for path, node in shipped.items() if path in folders}, **merged}
+
+
+def _wins(
+    node: Node,
+    present: Node | None,
+    replaces: Mapping[str, tuple[Relation, ...]],
+    versions: Mapping[str, str],
+) -> bool:
+    """Whether ``node`` takes the place of what is there."""
+    if present is None:
+        return True
+    if present.package == node.package:
+        # /bin/x and /usr/bin/x of one package: the file, not the link that led to it before /usr was merged.
+        return node.kind is not Kind.SYMLINK
+    return node.kind is not Kind.DIRECTORY and _replaced(present, node, replaces, versions)
+
+
+def _yields(
+    node: Node, present: Node, replaces: Mapping[str, tuple[Relation, ...]], versions: Mapping[str, str]
+) -> bool:
+    """Whether ``node`` gives way to what is there."""
+    return present.package == node.package or _replaced(node, present, replaces, versions)
+
+
+def _replaced(
+    old: Node, new: Node, replaces: Mapping[str, tuple[Relation, ...]], versions: Mapping[str, str]
+) -> bool:
+    return any(
+        relation.name == old.package and relation.accepts(versions[old.package])
+        for relation in replaces.get(new.package, ())
+        if old.package in versions
+    )
+
+
+def _replaces(package: Package) -> tuple[Relation, ...]:
+    try:
+        fields = next(_paragraphs(package.control), {})
+        return parse_relations(fields.get("Replaces", ""))
+    except ValueError:
+        return ()
+
+
+def _paragraphs(text: str) -> Iterator[dict[str, str]]:
+    if "\nReplaces:" in text:
+        yield from paragraphs(text)

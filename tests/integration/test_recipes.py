@@ -1,0 +1,119 @@
+"""Every shipped recipe, built by the command line, and run: read-only root, no network but the loopback."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from builder.image.validate import validate
+from tests.support import inside
+from tests.support.tools import REPOSITORY, need, rootlet
+
+pytestmark = [pytest.mark.network, pytest.mark.tools]
+
+RECIPES = ("busybox", "curl", "flask", "nginx", "redis", "sqlite3")
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a vulnerability database made from the cut that the repository carries."""
+    folder = tmp_path_factory.mktemp("recipes")
+    rootlet("database", "--database", folder / "db", "import", REPOSITORY / "tests/data/osv", cwd=folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def image(workshop: Path) -> Iterator[Callable[[str], inside.Unpacked]]:
+    """Builds a recipe once, and unpacks it."""
+    need("bwrap", "tar", "unshare")
+    made: dict[str, inside.Unpacked] = {}
+
+    def make(name: str) -> inside.Unpacked:
+        if name not in made:
+            build(name, workshop)
+            made[name] = inside.unpack(workshop / "dist" / name, workshop / f"root-{name}")
+        return made[name]
+
+    yield make
+    for unpacked in made.values():
+        shutil.rmtree(unpacked.root, ignore_errors=True)
+
+
+def build(name: str, workshop: Path) -> Path:
+    recipe = REPOSITORY / "recipes" / f"{name}.toml"
+    done = rootlet(
+        *("build", recipe, "--database", workshop / "db", "--max-database-age", "any", "--summary", f"{name}.md"),
+        cwd=workshop,
+    )
+    layout = workshop / "dist" / name
+    assert done.stdout.startswith(f"{name}:")
+    assert json.loads((layout / "index.json").read_text())["manifests"][0]["digest"] in done.stdout
+    return layout
+
+
+def test_all_shipped_recipes_are_tested() -> None:
+    assert sorted(path.stem for path in (REPOSITORY / "recipes").glob("*.toml")) == sorted(RECIPES)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_image_is_valid_and_names_what_it_holds(name: str, image: Callable[[str], inside.Unpacked], workshop: Path) -> None:
+    unpacked = image(name)
+    layout = workshop / "dist" / name
+    assert validate(layout) == ()
+    assert (unpacked.root / "etc/os-release").read_text().startswith("PRETTY_NAME=")
+    assert (unpacked.root / "etc/debian_version").read_text().startswith("13.")
+    for record in (unpacked.root / "var/lib/dpkg/status.d").glob("*.md5sums"):
+        for line in record.read_text().splitlines():
+            path = line.partition("  ")[2]
+            assert (unpacked.root / path).is_file(), f"{record.name} lists {path}, which is not in the image"
+        package = record.name.removesuffix(".md5sums")
+        assert (unpacked.root / "usr/share/doc" / package / "copyright").is_file(), package
+    assert f"`{name}:latest`" in (workshop / f"{name}.md").read_text()
+
+
+def test_redis_answers_ping_and_is_under_ten_megabytes(image: Callable[[str], inside.Unpacked], workshop: Path) -> None:
+    answer = inside.ask(image("redis"), port=6379, question=b"SET greeting hello\r\nGET greeting\r\nPING\r\nQUIT\r\n")
+    assert answer == b"+OK\r\n$5\r\nhello\r\n+PONG\r\n+OK\r\n"
+    blobs = (workshop / "dist/redis/blobs/sha256").iterdir()
+    assert sum(blob.stat().st_size for blob in blobs) < 10_000_000
+
+
+def test_nginx_serves_a_page(image: Callable[[str], inside.Unpacked]) -> None:
+    answer = inside.ask(image("nginx"), port=8080, question=b"GET / HTTP/1.0\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"Welcome to nginx!" in answer
+
+
+def test_the_flask_service_answers_http(image: Callable[[str], inside.Unpacked]) -> None:
+    answer = inside.ask(image("flask"), port=8000, question=b"GET / HTTP/1.0\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.0 200 OK\r\n") or answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert answer.endswith(b"hello from a minimal image\n")
+
+
+def test_python_finds_its_modules_and_their_libraries(image: Callable[[str], inside.Unpacked]) -> None:
+    program = (
+        "import ssl, sqlite3, ctypes, zoneinfo, lzma, bz2, uuid, json, decimal, curses, readline, hashlib;"
+        "print(zoneinfo.ZoneInfo('Europe/Berlin'), ssl.OPENSSL_VERSION, sqlite3.connect(':memory:').execute('select 6*7').fetchone())"
+    )
+    output = inside.run(image("flask"), argv=["/usr/bin/python3", "-c", program])
+    assert "Europe/Berlin" in output
+    assert "(42,)" in output
+
+
+def test_curl_has_its_protocols_and_certificates(image: Callable[[str], inside.Unpacked]) -> None:
+    unpacked = image("curl")
+    assert "https" in inside.run(unpacked, ["--version"])
+    bundle = (unpacked.root / "etc/ssl/certs/ca-certificates.crt").read_text()
+    assert bundle.count("BEGIN CERTIFICATE") == bundle.count("END CERTIFICATE") > 100
+
+
+def test_sqlite3_answers_a_query(image: Callable[[str], inside.Unpacked]) -> None:
+    assert inside.run(image("sqlite3"), [":memory:", "select sqlite_version(), 6 * 7;"]).strip().endswith("|42")
+
+
+def test_busybox_has_a_shell_with_applets(image: Callable[[str], inside.Unpacked]) -> None:
+    assert inside.run(image("busybox"), argv=["/bin/sh", "-c", "ls / | grep -c etc; id -u"]).split() == ["1", "0"]

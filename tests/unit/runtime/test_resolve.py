@@ -1,0 +1,302 @@
+"""Why each file of a small image is there, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from builder.elf.facts import ElfFacts
+from builder.errors import ResolutionError
+from builder.oci import ImageConfig, Platform
+from builder.recipe.model import DebianSource, FileType, Install, Missing, Recipe, RecipeFile, Runtime
+from builder.runtime.closure import Closure
+from builder.runtime.resolve import resolve
+from builder.sources.debian.tree import merged_tree
+from builder.sources.local import local_files
+from tests.support.mkelf import GLIBC_X86_64, Spec, mkelf
+from tests.support.packages import Dir, File, Link, copyright_of, make_package
+
+LOADER = "/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"
+LIB = "/usr/lib/x86_64-linux-gnu"
+_FOLDERS = f"/lib/x86_64-linux-gnu/\0{LIB}/\0/lib/\0/usr/lib/\0".encode()
+
+
+def program(*needed: str, **fields: Any) -> File:
+    return File(content=mkelf(Spec(needed=needed, interpreter=GLIBC_X86_64, **fields)), mode=0o755)
+
+
+def library(soname: str, *needed: str, **fields: Any) -> File:
+    return File(content=mkelf(Spec(needed=needed, soname=soname, **fields)))
+
+
+LIBC = {
+    LOADER: File(content=mkelf(Spec(soname="ld-linux-x86-64.so.2", rodata=_FOLDERS)), mode=0o755),
+    "/usr/lib64/ld-linux-x86-64.so.2": Link("../lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"),
+    f"{LIB}/libc.so.6": library("libc.so.6"),
+    f"{LIB}/libm.so.6": library("libm.so.6", "libc.so.6"),
+    "/lib64/marker": File(content=b"x"),
+    **copyright_of("libc6"),
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """An image of ``app`` (named) and ``dep`` (a dependency); ``expect``: path → the words of its reason."""
+
+    id: str
+    app: Mapping[str, Dir | File | Link]
+    dep: Mapping[str, Dir | File | Link] = field(default_factory=dict)
+    config: ImageConfig = field(default_factory=ImageConfig)
+    runtime: Runtime = field(default_factory=Runtime)
+    files: tuple[RecipeFile, ...] = ()
+    expect: Mapping[str, str] = field(default_factory=dict)
+    absent: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    error: str = ""
+
+
+CASES = (
+    Case(
+        "the payload comes without documentation",
+        app={
+            "/usr/bin/app": File(content=b"data", mode=0o755),
+            "/usr/share/doc/app/README": File(content=b"read"),
+            "/usr/share/man/man1/app.1": File(content=b"man"),
+            "/usr/share/locale/de/LC_MESSAGES/app.mo": File(content=b"mo"),
+            "/usr/share/lintian/overrides/app": File(content=b"l"),
+            "/usr/share/localedata": File(content=b"not a catalogue"),
+            "/var/lib/app": Dir(),
+        },
+        expect={
+            "/usr/bin/app": "payload of the named package app",
+            "/usr/share/localedata": "payload of the named package app",
+            "/var/lib/app": "payload of the named package app",
+        },
+        absent=(
+            "/usr/share/doc/app/README",
+            "/usr/share/doc/app",
+            "/usr/share/man/man1/app.1",
+            "/usr/share/locale/de/LC_MESSAGES/app.mo",
+            "/usr/share/lintian/overrides/app",
+        ),
+    ),
+    Case(
+        "a program brings its interpreter and libraries with every link crossed, and nothing else of a dependency",
+        app={"/usr/bin/app": program("libdep.so.1", "libc.so.6")},
+        dep={
+            f"{LIB}/libdep.so.1": Link("libdep.so.1.2"),
+            f"{LIB}/libdep.so.1.2": library("libdep.so.1", "libm.so.6"),
+            f"{LIB}/libunused.so.1": library("libunused.so.1"),
+            "/usr/bin/dep-tool": File(content=b"#!/bin/sh\n", mode=0o755),
+        },
+        expect={
+            f"{LIB}/libdep.so.1": f"symbolic link crossed to reach {LIB}/libdep.so.1.2",
+            f"{LIB}/libdep.so.1.2": f"DT_NEEDED of /usr/bin/app (default folder {LIB})",
+            f"{LIB}/libm.so.6": f"DT_NEEDED of {LIB}/libdep.so.1.2 (default folder {LIB})",
+            LOADER: "program interpreter of /usr/bin/app (interpreter)",
+            "/usr/lib64/ld-linux-x86-64.so.2": f"symbolic link crossed to reach {LOADER}",
+            "/lib64": "base of every image: /lib64",
+        },
+        absent=(f"{LIB}/libunused.so.1", "/usr/bin/dep-tool"),
+    ),
+    Case(
+        "a missing library names the dependent and where it was looked for",
+        app={"/usr/bin/app": program("libgone.so.3")},
+        error="libgone.so.3 is needed by /usr/bin/app",
+    ),
+    Case(
+        "a missing library is a warning where the recipe says so",
+        app={"/usr/bin/app": program("libgone.so.3")},
+        runtime=Runtime(missing=Missing.WARN),
+        expect={"/usr/bin/app": "payload of the named package app"},
+        warnings=("libgone.so.3 is needed by /usr/bin/app",),
+    ),
+    Case(
+        "a plug-in's library that its host program brings is not missing",
+        app={
+            "/usr/bin/app": program("libhost.so.1", runpath="/usr/lib/app"),
+            "/usr/lib/app/libhost.so.1": library("libhost.so.1"),
+            "/usr/lib/app/plugins/one.so": library("one.so", "libhost.so.1"),
+        },
+        expect={"/usr/lib/app/plugins/one.so": "payload of the named package app"},
+    ),
+    Case(
+        "a script brings its interpreter, env the program it names",
+        app={
+            "/usr/bin/app": File(content=b"#!/usr/bin/env -S FOO=1 dep --fast\n", mode=0o755),
+            "/usr/share/app/not-executable": File(content=b"#!/usr/bin/missing\n"),
+        },
+        dep={"/usr/bin/env": File(content=b"env", mode=0o755), "/usr/bin/dep": File(content=b"dep", mode=0o755)},
+        expect={
+            "/usr/bin/env": "script interpreter of /usr/bin/app",
+            "/usr/bin/dep": "script interpreter of /usr/bin/app",
+        },
+    ),
+    Case(
+        "a helper script without interpreter is reported and an init script is not",
+        app={
+            "/usr/bin/helper": File(content=b"#!/bin/gone -e\n", mode=0o755),
+            "/etc/init.d/app": File(content=b"#!/bin/gone\n", mode=0o755),
+        },
+        expect={"/etc/init.d/app": "payload of the named package app"},
+        warnings=("/usr/bin/helper is a script for /bin/gone, which the image does not have",),
+    ),
+    Case(
+        "an entry point without interpreter is refused",
+        app={"/usr/bin/app": File(content=b"#!/bin/gone\n", mode=0o755)},
+        config=ImageConfig(entrypoint=("/usr/bin/app",)),
+        error="/bin/gone, the interpreter of /usr/bin/app that the image starts, is in no package",
+    ),
+    Case(
+        "an entry point is looked up on PATH and through links",
+        app={"/usr/share/app/data": File(content=b"x")},
+        dep={"/usr/bin/dep": Link("/etc/alternatives/dep"), "/etc/alternatives/dep": Link("/usr/bin/dep-1"), "/usr/bin/dep-1": program("libc.so.6")},
+        config=ImageConfig(cmd=("dep", "--serve")),
+        expect={
+            "/usr/bin/dep-1": "started by the image cmd",
+            "/usr/bin/dep": "symbolic link crossed to reach /usr/bin/dep-1",
+            "/etc/alternatives/dep": "symbolic link crossed to reach /usr/bin/dep-1",
+            f"{LIB}/libc.so.6": f"DT_NEEDED of /usr/bin/dep-1 (default folder {LIB})",
+        },
+    ),
+    Case(
+        "an entry point that is not there names the nearest program",
+        app={"/usr/bin/redis-server": program("libc.so.6")},
+        config=ImageConfig(entrypoint=("/usr/bin/redis-sever",)),
+        error="is in no package of the recipe (nearest: /usr/bin/redis-server)",
+    ),
+    Case(
+        "an entry point that is not executable is refused",
+        app={"/usr/bin/app": File(content=b"x", mode=0o644)},
+        config=ImageConfig(entrypoint=("/usr/bin/app",)),
+        error="cannot be started: /usr/bin/app is not executable",
+    ),
+    Case(
+        "a link of the payload brings its target, and a folder that one package ships whole",
+        app={"/usr/share/app/modules": Link("../../lib/dep/modules"), "/usr/share/app/shared": Link("/usr/lib")},
+        dep={"/usr/lib/dep/modules/one.conf": File(content=b"1"), "/usr/lib/dep/other": File(content=b"2")},
+        expect={
+            "/usr/lib/dep/modules": "target of the symbolic link /usr/share/app/modules",
+            "/usr/lib/dep/modules/one.conf": "target of the symbolic link /usr/share/app/modules",
+            "/usr/lib": "target of the symbolic link /usr/share/app/shared",
+        },
+        absent=("/usr/lib/dep/other", f"{LIB}/libm.so.6"),
+    ),
+    Case(
+        "a link that leads to itself or to nothing stays as it is",
+        app={"/usr/share/app/loop": Link("loop"), "/usr/share/app/dangling": Link("/nowhere")},
+        expect={"/usr/share/app/loop": "payload of the named package app", "/usr/share/app/dangling": "payload of the named package app"},
+        warnings=("/usr/share/app/loop is a link that leads to itself",),
+    ),
+    Case(
+        "keep takes files of dependencies and drop takes files away, but never a needed library",
+        app={"/usr/bin/app": program("libdep.so.1"), "/usr/share/app/big": File(content=b"big")},
+        dep={f"{LIB}/libdep.so.1": library("libdep.so.1"), "/usr/share/dep/a/b.txt": File(content=b"b"), "/usr/share/dep/c.txt": File(content=b"c")},
+        runtime=Runtime(keep=("/usr/share/dep/**",), drop=("/usr/share/app/*", "/usr/share/dep/c.*", f"{LIB}/**")),
+        expect={
+            "/usr/share/dep/a/b.txt": "kept by the recipe: /usr/share/dep/**",
+            f"{LIB}/libdep.so.1": f"DT_NEEDED of /usr/bin/app (default folder {LIB})",
+        },
+        absent=("/usr/share/app/big", "/usr/share/dep/c.txt"),
+    ),
+    Case(
+        "keep that matches nothing is refused",
+        app={"/usr/bin/app": File(mode=0o755)},
+        runtime=Runtime(keep=("/usr/share/nothing/**",)),
+        error="keep = '/usr/share/nothing/**' matches no file",
+    ),
+    Case(
+        "a library loaded by name comes with what it needs",
+        app={"/usr/bin/app": program("libc.so.6")},
+        dep={f"{LIB}/libplug.so.1": library("libplug.so.1", "libm.so.6")},
+        runtime=Runtime(libraries=("libplug.so.1",)),
+        expect={f"{LIB}/libplug.so.1": "library named by the recipe libplug.so.1", f"{LIB}/libm.so.6": f"DT_NEEDED of {LIB}/libplug.so.1 (default folder {LIB})"},
+    ),
+    Case(
+        "a library loaded by name that is not there is refused",
+        app={"/usr/bin/app": program("libc.so.6")},
+        runtime=Runtime(libraries=("libnope.so.1",)),
+        error="libnope.so.1, named by runtime.libraries, is in none of",
+    ),
+    Case(
+        "a file that the recipe makes can be the entry point",
+        app={"/usr/share/app/data": File(content=b"x")},
+        dep={"/usr/bin/dep": program("libc.so.6")},
+        files=(RecipeFile(path="/start", content="#!/usr/bin/dep\n", mode=0o755), RecipeFile(path="/alias", type=FileType.SYMLINK, target="/start")),
+        config=ImageConfig(entrypoint=("/alias",)),
+        expect={"/start": "started by the image entrypoint", "/usr/bin/dep": "script interpreter of /start", "/alias": "symbolic link crossed to reach /start"},
+    ),
+    Case(
+        "LD_LIBRARY_PATH of the image is searched",
+        app={"/usr/bin/app": program("libx.so.1"), "/opt/x/libx.so.1": library("libx.so.1")},
+        config=ImageConfig(env=(("LD_LIBRARY_PATH", "/opt/x"),)),
+        expect={"/opt/x/libx.so.1": "payload of the named package app"},
+    ),
+)
+
+
+def closure_of(case: Case, folder: Path) -> Closure:
+    packages = [
+        make_package(folder, "app", {**case.app, **copyright_of("app")}),
+        make_package(folder, "dep", {**case.dep, **copyright_of("dep")}),
+        make_package(folder, "libc6", LIBC),
+    ]
+    recipe = Recipe(
+        path=folder / "recipe.toml",
+        name="app",
+        platform=Platform("linux", "amd64"),
+        sources=(DebianSource(name="os", packages=("app",)),),
+        config=case.config,
+        runtime=case.runtime,
+        files=case.files,
+    )
+    tree = merged_tree(packages)
+    local = local_files((), recipe.files, tree)
+    return resolve(recipe, tree.overlay(local.nodes()), local, ElfFacts(None))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_closure(case: Case, tmp_path: Path) -> None:
+    if case.error:
+        with pytest.raises(ResolutionError) as raised:
+            closure_of(case, tmp_path)
+        assert case.error in raised.value.message
+        assert raised.value.hint
+        return
+    closure = closure_of(case, tmp_path)
+    reasons = {path: str(item.reason) for path, item in closure.needed.items()}
+    assert {path: reasons.get(path) for path in case.expect} == dict(case.expect)
+    assert not [path for path in case.absent if path in reasons]
+    assert len(closure.warnings) == len(case.warnings), closure.warnings
+    for got, wanted in zip(closure.warnings, case.warnings, strict=True):
+        assert got.startswith(wanted)
+
+
+def test_a_program_from_a_local_folder_is_resolved_among_the_packages(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "api").write_bytes(program("libm.so.6").content)
+    (tmp_path / "bin" / "api").chmod(0o700)
+    tree = merged_tree([make_package(tmp_path, "libc6", LIBC)])
+    install = Install(context=tmp_path / "bin", to="/usr/bin")
+    recipe = Recipe(
+        path=tmp_path / "recipe.toml",
+        name="api",
+        platform=Platform("linux", "amd64"),
+        sources=(DebianSource(name="os"),),
+        installs=(install,),
+        config=ImageConfig(entrypoint=("/usr/bin/api",)),
+    )
+    local = local_files(recipe.installs, (), tree)
+    closure = resolve(recipe, tree.overlay(local.nodes()), local, ElfFacts(None))
+    assert closure.needed["/usr/bin/api"].node.mode == 0o755
+    assert str(closure.needed["/usr/bin/api"].reason) == "started by the image entrypoint"
+    assert f"{LIB}/libm.so.6" in closure.needed
+
+
+def test_a_missing_library_of_another_entry_is_not_hidden_by_warn(tmp_path: Path) -> None:
+    case = replace(CASES[2], runtime=Runtime(missing=Missing.WARN), app={"/usr/bin/a": program("liba.so"), "/usr/bin/b": program("libb.so")})
+    assert len(closure_of(case, tmp_path).warnings) == 2

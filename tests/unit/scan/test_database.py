@@ -1,0 +1,359 @@
+from __future__ import annotations
+
+import datetime as dt
+import io
+import json
+import os
+import sqlite3
+import struct
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from builder.errors import MachineError, ScanError
+from builder.progress import Silent
+from builder.recipe.model import Severity
+from builder.scan import database, osvzip
+from builder.scan.database import Database, import_folder, status, update
+from builder.scan.model import DatabaseMeta
+from tests.support.osv import export, record, write_export
+
+if TYPE_CHECKING:
+    from builder.transport import Transport
+
+CUT = Path(__file__).parents[2] / "data/osv"
+NOW = 1_795_000_000.0
+URL = "http://osv.test/export"
+
+
+def clock() -> float:
+    return NOW
+
+
+def imported(folder: Path, path: Path) -> DatabaseMeta:
+    (meta,) = import_folder(folder, path, clock=clock, progress=Silent())
+    return meta
+
+
+@dataclass
+class Reply:
+    status: int
+    body: bytes = b""
+    etag: str = ""
+    last_modified: str = ""
+
+
+@dataclass
+class Server:
+    """Stands for the transport: answers in turn, remembers what was asked."""
+
+    replies: list[Reply | Exception]
+    asked: list[tuple[str, Mapping[str, str]]] = field(default_factory=list)
+
+    def get(self, url: str, *, limit: int, headers: Mapping[str, str]) -> Reply:
+        assert limit == database.MAX_DOWNLOAD
+        self.asked.append((url, headers))
+        reply = self.replies.pop(0)
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+
+def updated(folder: Path, server: Server, *, at: float = NOW, base_url: str = URL) -> DatabaseMeta:
+    (meta,) = update(
+        folder, base_url=base_url, transport=cast("Transport", server), clock=lambda: at, progress=Silent()
+    )
+    return meta
+
+
+def test_what_was_imported_is_found_again(tmp_path: Path) -> None:
+    rich = record("DEBIAN-CVE-2026-2", fixed=None, summary="a hole")
+    rich["affected"][0]["versions"] = ["1.0-1"]
+    rich["affected"][0]["ecosystem_specific"]["urgency"] = "high"
+    records = [record("DEBIAN-CVE-2026-1"), rich, record("DEBIAN-CVE-2026-3", "bash", release="12")]
+    meta = imported(tmp_path / "db", write_export(tmp_path / "osv", records))
+    assert (meta.records, meta.refused, meta.advisories, meta.releases) == (3, 0, 3, ("12", "13"))
+    assert meta.date == dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
+    assert meta.fetched == dt.datetime.fromtimestamp(NOW, dt.UTC)
+    assert meta.source == str(tmp_path / "osv/Debian/all.zip")
+    assert status(tmp_path / "db") == (meta,)
+    with Database.open(tmp_path / "db") as opened:
+        one, other = opened.advisories_for("Debian", "13", ["openssl", "bash", "openssl", "absent"])
+        assert opened.meta("PyPI") is None
+    assert (one.id, one.names, one.ranges) == (
+        "DEBIAN-CVE-2026-1",
+        ("CVE-2026-1",),
+        ((("introduced", "0"), ("fixed", "3.5.1-1")),),
+    )
+    assert (other.severity, other.versions, other.summary) == (Severity.HIGH, ("1.0-1",), "a hole")
+    assert os.listdir(tmp_path / "db") == ["Debian.sqlite"]  # noqa: PTH208 (hidden names count too)
+
+
+@pytest.mark.parametrize("place", ["osv", "osv/Debian", "osv/Debian/all.zip"])
+def test_a_folder_of_ecosystems_one_of_them_and_a_zip_are_the_same(tmp_path: Path, place: str) -> None:
+    write_export(tmp_path / "osv", [record("DEBIAN-CVE-2026-1")])
+    assert imported(tmp_path / "db", tmp_path / place).records == 1
+
+
+def test_other_ecosystems_are_left_alone(tmp_path: Path) -> None:
+    folder = write_export(tmp_path / "osv", [record("DEBIAN-CVE-2026-1")])
+    (folder / "PyPI").mkdir()
+    (folder / "PyPI/all.zip").write_bytes(b"never read")
+    imported(tmp_path / "db", folder)
+    assert [meta.ecosystem for meta in status(tmp_path / "db")] == ["Debian"]
+
+
+def test_coverage_is_honoured(tmp_path: Path) -> None:
+    coverage = {"sources": ["openssl", "bash"], "releases": ["13"]}
+    meta = imported(tmp_path / "db", write_export(tmp_path / "osv", [record("CVE-2026-1")], coverage))
+    assert (meta.coverage, meta.releases) == (frozenset({"openssl", "bash"}), ("13",))
+
+
+@pytest.mark.parametrize(
+    "coverage", [[], {}, {"sources": "all", "releases": []}, {"sources": [1], "releases": ["13"]}]
+)
+def test_a_coverage_that_says_nothing_is_an_error(tmp_path: Path, coverage: object) -> None:
+    folder = write_export(tmp_path / "osv", [record("CVE-2026-1")], coverage or "x")
+    with pytest.raises(ScanError, match="does not say what its data covers"):
+        imported(tmp_path / "db", folder)
+
+
+def test_the_cut_that_is_shipped_for_tests_is_whole(tmp_path: Path) -> None:
+    meta = imported(tmp_path / "db", CUT)
+    assert (meta.refused, meta.releases) == (0, ("13",))
+    assert meta.coverage is not None
+    assert {
+        "glibc",
+        "openssl",
+        "redis",
+        "nginx",
+        "flask",
+        "gunicorn",
+        "curl",
+        "sqlite3",
+        "busybox",
+    } <= meta.coverage
+    with Database.open(tmp_path / "db") as opened:
+        found = {one.package for one in opened.advisories_for("Debian", "13", meta.coverage)}
+    assert found <= meta.coverage
+    assert json.loads((CUT / "Debian/coverage.json").read_text())["records"] == meta.records
+
+
+def test_records_that_are_none_are_counted(tmp_path: Path) -> None:
+    good = record("DEBIAN-CVE-2026-1")
+    bad = [b"no json", b"[]", {**record("CVE-2"), "affected": 7}]
+    meta = imported(tmp_path / "db", write_export(tmp_path / "osv", [good, *bad]))
+    assert (meta.records, meta.refused) == (1, 3)
+
+
+def test_a_record_from_the_far_future_does_not_date_the_data(tmp_path: Path) -> None:
+    records = [record("CVE-1"), record("CVE-2", modified="2999-01-01T00:00:00Z")]
+    assert imported(tmp_path / "db", write_export(tmp_path / "osv", records)).newest.year == 2026
+
+
+def damaged_member() -> bytes:
+    payload = bytearray(export([record("CVE-2026-1")]))
+    payload[60] ^= 0xFF
+    return bytes(payload)
+
+
+def with_method(method: int) -> bytes:
+    payload = bytearray(export([record("CVE-2026-1")]))
+    at = payload.rindex(b"PK\x01\x02")
+    payload[at + 10 : at + 12] = struct.pack("<H", method)
+    return bytes(payload)
+
+
+def with_offset() -> bytes:
+    payload = bytearray(export([record("CVE-2026-1")]))
+    at = payload.rindex(b"PK\x01\x02")
+    payload[at + 42 : at + 46] = struct.pack("<I", 5)
+    return bytes(payload)
+
+
+@pytest.mark.parametrize(
+    ("payload", "words"),
+    [
+        pytest.param(b"", "not a readable zip", id="nothing"),
+        pytest.param(b"<html>404</html>", "not a readable zip", id="an error page"),
+        pytest.param(export([record("CVE-2026-1")])[:-30], "not a readable zip", id="a zip cut short"),
+        pytest.param(damaged_member(), "not a readable zip", id="a damaged member"),
+        pytest.param(with_method(14), "unknown method", id="a member compressed by an unknown method"),
+        pytest.param(with_offset(), "has no header", id="a member that is elsewhere"),
+        pytest.param(export([]), "says nothing of Debian", id="an empty zip"),
+        pytest.param(export([b"{}"] * 3), "0 records read, 3 refused", id="no record at all"),
+        pytest.param(
+            export([{"id": "X-1", "modified": "2026-01-01T00:00:00Z", "affected": []}]),
+            "says nothing of Debian",
+            id="records without packages",
+        ),
+    ],
+)
+def test_an_export_that_is_none_leaves_the_old_database(tmp_path: Path, payload: bytes, words: str) -> None:
+    old = imported(tmp_path / "db", write_export(tmp_path / "old", [record("CVE-2026-1")]))
+    folder = write_export(tmp_path / "new", [])
+    (folder / "Debian/all.zip").write_bytes(payload)
+    with pytest.raises(ScanError, match=words):
+        imported(tmp_path / "db", folder)
+    assert status(tmp_path / "db") == (old,)
+    assert os.listdir(tmp_path / "db") == ["Debian.sqlite"]  # noqa: PTH208 (hidden names count too)
+
+
+def test_bombs_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(osvzip, "MAX_RECORD", 1000)
+    bomb = [record("CVE-2026-1"), b"[" + b" " * 1_000_000 + b"]"]
+    assert imported(tmp_path / "db", write_export(tmp_path / "one", bomb)).refused == 1
+    monkeypatch.setattr(osvzip, "MAX_TOTAL", 5000)
+    with pytest.raises(ScanError, match="unpacks to more than"):
+        imported(tmp_path / "db", write_export(tmp_path / "all", [b" " * 1_000_000] * 10))
+    monkeypatch.setattr(osvzip, "MAX_RECORDS", 3)
+    with pytest.raises(ScanError, match="has 4 members"):
+        imported(tmp_path / "db", write_export(tmp_path / "many", [record("CVE-2026-1")] * 4))
+
+
+_GOOD = export([record(f"DEBIAN-CVE-2026-{number}") for number in range(3)])
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(at=st.integers(0, len(_GOOD) - 1), value=st.integers(0, 255), cut=st.integers(0, len(_GOOD)))
+def test_a_changed_zip_is_read_or_refused(tmp_path: Path, at: int, value: int, cut: int) -> None:
+    payload = bytearray(_GOOD)
+    payload[at] = value
+    tally = osvzip.Tally()
+    stream = io.BytesIO(bytes(payload[: max(cut, at)]))
+    try:
+        for _ in osvzip.read_advisories(stream, "Debian", tally, not_after="2027-01-01T00:00:00"):
+            pass
+    except ScanError:
+        pass
+
+
+def test_an_update_fetches_once_and_then_asks_whether_it_changed(tmp_path: Path) -> None:
+    server = Server(
+        [Reply(200, export([record("CVE-2026-1")]), '"one"'), Reply(304), Reply(200, _GOOD, '"two"')]
+    )
+    first = updated(tmp_path, server)
+    assert (first.live, first.etag, first.records) == (True, '"one"', 1)
+    assert first.date == dt.datetime.fromtimestamp(NOW, dt.UTC)
+    second = updated(tmp_path, server, at=NOW + 3600)
+    assert (second.records, second.date) == (1, dt.datetime.fromtimestamp(NOW + 3600, dt.UTC))
+    third = updated(tmp_path, server)
+    assert (third.records, third.etag) == (3, '"two"')
+    assert server.asked == [
+        (f"{URL}/Debian/all.zip", {}),
+        (f"{URL}/Debian/all.zip", {"If-None-Match": '"one"'}),
+        (f"{URL}/Debian/all.zip", {"If-None-Match": '"one"'}),
+    ]
+
+
+def test_another_server_is_not_asked_about_the_first_ones_etag(tmp_path: Path) -> None:
+    server = Server([Reply(200, _GOOD, '"one"'), Reply(200, _GOOD, '"one"')])
+    updated(tmp_path, server)
+    updated(tmp_path, server, base_url="http://other.test/")
+    assert server.asked[1] == ("http://other.test/Debian/all.zip", {})
+
+
+def test_a_damaged_database_is_replaced_by_an_update(tmp_path: Path) -> None:
+    (tmp_path / "Debian.sqlite").write_bytes(b"nonsense")
+    assert updated(tmp_path, Server([Reply(200, _GOOD)])).records == 3
+
+
+def test_an_update_that_fails_leaves_the_old_database(tmp_path: Path) -> None:
+    old = updated(tmp_path, Server([Reply(200, _GOOD, '"one"')]))
+    with pytest.raises(MachineError):
+        updated(tmp_path, Server([MachineError("unreachable")]))
+    with pytest.raises(ScanError):
+        updated(tmp_path, Server([Reply(200, b"<html>")]))
+    assert status(tmp_path) == (old,)
+
+
+def test_an_update_from_a_path_is_an_import(tmp_path: Path) -> None:
+    folder = write_export(tmp_path / "osv", [record("CVE-2026-1")])
+    assert updated(tmp_path / "db", Server([]), base_url=str(folder)).live is False
+
+
+def test_an_interrupted_import_leaves_the_old_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_export(tmp_path / "osv", [record("CVE-2026-1")])
+    old = imported(tmp_path / "db", folder)
+
+    def interrupt(*_: object) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(database, "_check", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        imported(tmp_path / "db", folder)
+    assert status(tmp_path / "db") == (old,)
+    assert os.listdir(tmp_path / "db") == ["Debian.sqlite"]  # noqa: PTH208 (hidden names count too)
+
+
+def test_a_folder_that_cannot_be_written_is_the_machines_fault(tmp_path: Path) -> None:
+    (tmp_path / "db").write_text("a file")
+    with pytest.raises(MachineError, match="could not be written"):
+        imported(tmp_path / "db", write_export(tmp_path / "osv", [record("CVE-2026-1")]))
+
+
+@pytest.mark.parametrize("path", ["absent", "empty"])
+def test_nothing_to_import_is_an_error(tmp_path: Path, path: str) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ScanError):
+        imported(tmp_path / "db", tmp_path / path)
+
+
+def test_no_database_is_an_error_with_the_way_out(tmp_path: Path) -> None:
+    with pytest.raises(ScanError, match="There is no vulnerability database") as raised:
+        Database.open(tmp_path / "absent")
+    assert raised.value.hint == "rootlet database update"
+    assert status(tmp_path / "absent") == ()
+
+
+def spoil(file: Path, script: str) -> None:
+    connection = sqlite3.connect(file)
+    connection.executescript(script)
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        pytest.param("PRAGMA user_version = 99", "has format 99", id="another format"),
+        pytest.param("DROP TABLE meta", "is damaged", id="no meta"),
+        pytest.param("DELETE FROM meta WHERE key = 'newest'", "is damaged", id="a missing meta row"),
+        pytest.param(
+            "UPDATE meta SET value = 'x' WHERE key = 'records'", "is damaged", id="a meta row that is no JSON"
+        ),
+        pytest.param(
+            """UPDATE meta SET value = '"PyPI"' WHERE key = 'ecosystem'""", "is damaged", id="a foreign file"
+        ),
+        pytest.param("UPDATE advisory SET ranges = '['", "is damaged", id="a damaged advisory"),
+        pytest.param("UPDATE advisory SET severity = 77", "is damaged", id="an unknown severity"),
+        pytest.param("DROP TABLE advisory", "is damaged", id="no advisories"),
+    ],
+)
+def test_a_spoilt_database_is_an_error_and_never_clean(tmp_path: Path, script: str, words: str) -> None:
+    imported(tmp_path, write_export(tmp_path / "osv", [record("CVE-2026-1")]))
+    spoil(tmp_path / "Debian.sqlite", script)
+    with pytest.raises(ScanError, match=words), Database.open(tmp_path) as opened:
+        opened.meta("Debian")
+        opened.advisories_for("Debian", "13", ["openssl"])
+
+
+def test_a_file_that_is_no_database_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "Debian.sqlite").write_bytes(b"x" * 5000)
+    with pytest.raises(ScanError, match="is damaged"), Database.open(tmp_path) as opened:
+        opened.meta("Debian")
+
+
+def test_zip_members_that_are_stored_are_read(tmp_path: Path) -> None:
+    file = tmp_path / "all.zip"
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("x.json", json.dumps(record("CVE-2026-1")))
+        archive.writestr("README", "not a record")
+    assert imported(tmp_path / "db", file).records == 1
