@@ -154,7 +154,7 @@ class TarReader:
 
     def _member(self, header: bytes, kind: bytes, size: int, extended: dict[str, bytes]) -> Member:
         name = extended.get("path") or self._plain_name(header)
-        link = extended.get("linkpath") or header[157:257].rstrip(b"\0")
+        link = extended.get("linkpath") or header[157:257].partition(b"\0")[0]
         if b"\0" in name or b"\0" in link:
             raise self._damaged("a name holds a NUL byte")
         if kind in _FILES:

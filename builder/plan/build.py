@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from builder.elf.facts import ElfFacts
 from builder.elf.ldcache import cache_for
-from builder.elf.object import ElfObject
 from builder.errors import ResolutionError
 from builder.plan.accounts import Accounts, make_accounts
 from builder.plan.model import Entry, ImagePlan, Layer
@@ -153,21 +152,10 @@ def _feature_entries(recipe: Recipe, sysroot: Sysroot) -> list[Entry]:
 
 def _library_cache(entries: Mapping[str, Entry], sysroot: Sysroot, facts: ElfFacts) -> Entry | None:
     """The index of the shared objects in the image, or None when nothing is loaded dynamically."""
-    content = cache_for(_objects(entries, sysroot, facts), sysroot)
+    image = Sysroot(node for path in entries if (node := sysroot.get(path)) is not None)
+    content = cache_for(image, facts, configuration=sysroot)
     reason = Reason(ReasonKind.CACHE)
     return Entry(path=LD_SO_CACHE, kind=Kind.FILE, mode=0o644, content=content, reason=reason) if content else None
-
-
-def _objects(entries: Mapping[str, Entry], sysroot: Sysroot, facts: ElfFacts) -> Iterator[tuple[str, ElfObject]]:
-    """Every path of the image that is a shared object or a link to one that the image has."""
-    for path, entry in entries.items():
-        if entry.kind is Kind.DIRECTORY or ".so" not in path:
-            continue
-        found = sysroot.lookup(path)
-        if found.node is not None and found.path in entries and found.node.content is not None:
-            elf = facts.of(found.node)
-            if elf is not None:
-                yield path, elf
 
 
 def _records(entries: Mapping[str, Entry], sysroot: Sysroot) -> list[Entry]:

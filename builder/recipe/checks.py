@@ -10,6 +10,7 @@ from builder.recipe.reading import Section
 from builder.recipe.tree import Node, Problems, nearest, show
 
 _BASE_ACCOUNTS = ("root", "nobody", "nogroup")
+_WORD_FOR = {FileType.FILE: "a file", FileType.DIRECTORY: "a folder", FileType.SYMLINK: "a symbolic link"}
 _WRONG_FOR = {
     FileType.FILE: ("target",),
     FileType.DIRECTORY: ("content", "target"),
@@ -42,18 +43,14 @@ def _check_install(install: Section, root: Section, problems: Problems) -> None:
     name = install.text("from")
     known = root.names("sources")
     if name not in known:
-        hint = nearest(name, known) or (
-            f"there are {', '.join(known)}" if known else "the recipe has no source"
-        )
+        others = f"there are {', '.join(known)}" if known else "the recipe has no source"
+        hint = nearest(name, known) or others
         problems.at(install.at("from"), f"there is no source {show(name)}; {hint}")
 
 
 def _check_file(file: Section, problems: Problems) -> None:
     kind = FileType(file.text("type"))
-    what = {FileType.FILE: "a file", FileType.DIRECTORY: "a folder", FileType.SYMLINK: "a symbolic link"}[
-        kind
-    ]
-    _refuse(file, _WRONG_FOR[kind], f"{what} has none", problems)
+    _refuse(file, _WRONG_FOR[kind], f"{_WORD_FOR[kind]} has none", problems)
     if kind is FileType.SYMLINK:
         _ask(file, "target", "is missing; expected the path that the link leads to", problems)
 

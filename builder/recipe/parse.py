@@ -152,8 +152,10 @@ def parse(data: bytes, origin: Origin, problems: Problems) -> Node | None:
         message, line = error.message, error.line
     except TooDeepError as error:
         message, line = f"keys, arrays and tables are nested more than {MAX_DEPTH} deep", error.line
-    except ValueError as error:
+    except tomllib.TOMLDecodeError as error:
         message, line = _syntax(str(error), text)
+    except ValueError:  # Python's own limit on the digits of an integer
+        message, line = "not TOML: a number has too many digits", None
     else:
         return make_tree(document, origin, lines)
     problems.add(Problem(file=origin.label, line=line, key="", message=message))

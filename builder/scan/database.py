@@ -204,6 +204,11 @@ def _exports(path: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _check(tally: Tally, rows: int, origin: _Origin) -> None:
+    if rows and not tally.newest:
+        raise ScanError(
+            f"{origin.source} is dated in the future: every record is newer than this machine's clock",
+            hint="set the machine's clock",
+        )
     if rows:
         return
     why = f"; the first was refused because of: {tally.problems[0]}" if tally.problems else ""

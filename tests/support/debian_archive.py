@@ -317,7 +317,12 @@ def serve(root: Path) -> Iterator[Server]:
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 answer(self, state)
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    class QuietServer(ThreadingHTTPServer):
+        def handle_error(self, *_: object) -> None:
+            # Clients that hang up are part of the tests.
+            pass
+
+    server = QuietServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()

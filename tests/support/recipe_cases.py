@@ -90,8 +90,7 @@ VALID: Mapping[str, str] = {
     + '[scan]\nfail_on = "none"\nonly_fixed = true\nscanner = "builtin"\nunscannable = "warn"\n'
     'max_database_age = "any"\nignore = [{ id = "CVE-2024-1", package = "zlib1g", reason = "r", '
     "expires = 2026-12-31 }]\n",
-    "packing": HEAD
-    + '[layers]\nstrategy = "single"\ncompression = "zstd"\n[output]\nto = ["oci:out/x", '
+    "packing": HEAD + '[layers]\nstrategy = "single"\ncompression = "zstd"\n[output]\nto = ["oci:out/x", '
     '"docker-archive:x.tar", "storage"]\n',
     "variables everywhere": HEAD
     + '[vars]\ncompression = "zstd"\nmode = "0600"\nport = "81"\n[layers]\ncompression = "{compression}"\n'
@@ -365,7 +364,7 @@ WRONG: Mapping[str, Wrong] = {
         '5: runtime.when.oss: there is no such key; did you mean "os"?',
         "7: config.when: expected arch, os or both, found an empty table",
         '9: layers.when: expected a table, found "amd64"',
-        '11: users.when.uid: there is no such key; known here are arch, os',
+        "11: users.when.uid: there is no such key; known here are arch, os",
     ),
     "a name that depends on the platform": _wrong(
         '[image]\nwhen = { arch = "amd64" }\ntags = ["a"]\n[profile.p]\nwhen = { arch = "amd64" }\nname = "y"\n',
@@ -383,11 +382,12 @@ WRONG: Mapping[str, Wrong] = {
         "packages! = []\n", '3: not TOML: a key that ends in "!" needs quotes; write "packages!"'
     ),
     "TOML that breaks off": _misshapen('[users."a\n', "3: not TOML: Illegal character '\\n' (column 10)"),
-    "TOML that says a key twice": _misshapen('name = "y"\n', "3: not TOML: Cannot overwrite a value (column 11)"),
+    "TOML that says a key twice": _misshapen(
+        'name = "y"\n', "3: not TOML: Cannot overwrite a value (column 11)"
+    ),
     "a number that no machine prints": _misshapen(
         f"[layers]\nbudget = 1{'0' * 5000}\n",
-        "not TOML: Exceeds the limit (4300 digits) for integer string conversion: value has 5001 digits; use "
-        "sys.set_int_max_str_digits() to increase the limit",
+        "not TOML: a number has too many digits",
     ),
     "a huge number in hexadecimal": _misshapen(
         f"[users.a]\nuid = 0x{'f' * 9000}\n",

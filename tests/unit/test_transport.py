@@ -35,7 +35,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 @pytest.fixture
 def transport() -> Iterator[Transport]:
-    with Transport(progress=Silent(), retries=2, timeout=2.0) as opened:
+    with Transport(progress=Silent(), retries=2, timeout=0.5) as opened:
         yield opened
 
 
@@ -62,7 +62,7 @@ def left(tmp_path: Path) -> list[str]:
         pytest.param(
             [Fault(status=429, headers={"Retry-After": "0"})], True, id="a server that asks to wait"
         ),
-        pytest.param([Fault(stall=3.0)], True, id="a server that stays silent is asked again"),
+        pytest.param([Fault(stall=1.0)], True, id="a server that stays silent is asked again"),
     ],
 )
 def test_file_arrives_whole(

@@ -124,7 +124,10 @@ def test_reasons_name_the_findings_and_the_limit() -> None:
 
 def test_an_expired_ignore_says_so() -> None:
     policy = ScanPolicy(ignore=(ignore(expires=dt.date(2026, 1, 1)),))
-    sentence = "the ignore of CVE-2026-1 for libssl3t64 ran out on 2026-01-01: it waives no more (its reason was: no such feature)"
+    sentence = (
+        "the ignore of CVE-2026-1 for libssl3t64 ran out on 2026-01-01: it waives no more "
+        "(its reason was: no such feature)"
+    )
     assert sentence in judge(report(finding()), policy, today=TODAY).reasons
     low = judge(report(finding(severity=Severity.LOW)), policy, today=TODAY)
     assert (low.passed, low.warnings) == (True, (sentence,))
@@ -319,4 +322,4 @@ def test_nobody_else_makes_an_approved_image() -> None:
     with pytest.raises(TypeError, match="gate"):
         ApprovedImage(**fields, seal=object())
     with pytest.raises((TypeError, ValueError), match="seal"):
-        replace(one, layout=Path("/elsewhere"))
+        replace(one, layout=Path("/elsewhere"))  # type: ignore[call-arg]

