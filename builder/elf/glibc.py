@@ -116,7 +116,9 @@ class GlibcSearch:
         key = (label, folder, name)
         answer = self._looked.get(key)
         if answer is None:
-            found = self._tree.file(folder, name)
+            # A folder that is a loop of links does not exist; a file that is one ends the search.
+            there = self._tree.folder(folder).node is not None
+            found = self._tree.file(folder, name) if there else None
             outcome = None if found is None else self._judge(join(folder, name), found, f"{label} {folder}")
             answer = self._looked[key] = Answer(outcome, self._variants(folder, name))
         return answer

@@ -103,7 +103,7 @@ def _machine_flags(elf: ElfObject) -> int:
 
 
 def name_key(name: str) -> tuple[tuple[int, int], ...]:
-    """Give a key that sorts names as ld.so compares them (_dl_cache_libcmp): digits by value, above letters."""
+    """Give a key that sorts names as _dl_cache_libcmp compares them: numbers above letters."""
     key: list[tuple[int, int]] = []
     for digits, letter in _PIECE.findall(name.encode("utf-8", "surrogateescape")):
         # glibc's char is signed and its numbers have 32 bits; 10^32 is a multiple of 2^32.
@@ -267,10 +267,10 @@ def _hwcap(names: tuple[str, ...], hwcap: int) -> str:
 def cache_for(image: Sysroot, facts: ElfFacts, *, configuration: Sysroot | None = None) -> bytes | None:
     """Write the index of the shared objects that are in ``image``, as ldconfig would inside it.
 
-    ``configuration`` is the tree whose ld.so.conf and loaders say which folders count, where the image itself
-    does not carry them (default: the image). A library is listed under the name that a loader would ask for when
-    the image has a path of that name; ldconfig would make that link, a closure already holds it. None when there
-    is nothing to list or every loader is musl's: such an image needs no cache.
+    ``configuration`` is the tree whose ld.so.conf and loaders say which folders count, where the image
+    itself does not carry them (default: the image). A library is listed under the name that a loader would ask
+    for when the image has a path of that name; ldconfig would make that link, a closure already holds it. None
+    when there is nothing to list or every loader is musl's: such an image needs no cache.
     """
     targets = {elf.target: elf for _, elf in facts.elf_nodes(image) if elf.dynamic}
     source = image if configuration is None else configuration

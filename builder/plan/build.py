@@ -29,11 +29,13 @@ def make_plan(
 
     ResolutionError when accounts conflict, an owner has no account, or a path needs a folder where a file is.
     """
-    needed = _with_folders(_with_copyright(closure, sysroot), sysroot)
+    features = _feature_entries(recipe, sysroot)
+    present = closure.packages() | {entry.package for entry in features}
+    needed = _with_folders(_with_copyright(closure, present, sysroot), sysroot)
     accounts = make_accounts(recipe.users, recipe.groups, (item.node for item in needed if item.node.package))
     _check_user(recipe, accounts)
     entries = _entries(needed, accounts, local)
-    _add_new(entries, _feature_entries(recipe, sysroot))
+    _add_new(entries, features)
     libraries = _library_cache(entries, sysroot, facts)
     _add_new(entries, system_entries(accounts, nsswitch=libraries is not None))
     _add_new(entries, [libraries] if libraries else [])
@@ -59,10 +61,10 @@ def _tar_order(entry: Entry) -> bytes:
     return entry.path.encode("utf-8", "surrogateescape")
 
 
-def _with_copyright(closure: Closure, sysroot: Sysroot) -> dict[str, Needed]:
+def _with_copyright(closure: Closure, present: frozenset[str], sysroot: Sysroot) -> dict[str, Needed]:
     """A copyright file may be behind a link into another package, which is then present too."""
     needed = dict(closure.needed)
-    pending = sorted(closure.packages())
+    pending = sorted(present)
     seen = set(pending)
     while pending:
         package = pending.pop()

@@ -16,7 +16,6 @@ from builder.recipe.model import (
     Install,
     Missing,
     Output,
-    OutputKind,
     Owner,
     Recipe,
     RecipeFile,
@@ -26,6 +25,7 @@ from builder.recipe.model import (
     Unscannable,
     User,
 )
+from builder.recipe.outputs import parse_output
 from builder.recipe.reading import Section
 from builder.recipe.tree import Problems
 
@@ -218,9 +218,4 @@ def _ignore(section: Section) -> Ignore:
 def _outputs(section: Section, name: str, folder: Path) -> tuple[Output, ...]:
     written = section.values["to"]
     texts = section.texts("to") if written is not None else (f"oci:dist/{name.rpartition('/')[2]}",)
-    return tuple(_output(text, folder) for text in texts)
-
-
-def _output(text: str, folder: Path) -> Output:
-    kind, _, path = text.partition(":")
-    return Output(kind=OutputKind(kind), path=folder / path if path else None)
+    return tuple(parse_output(text, folder) for text in texts)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import posixpath
 import re
+from pathlib import Path
 
 from builder.dpkg.version import is_version
 from builder.oci import ImageReference, Platform
+from builder.recipe.outputs import parse_output
 from builder.recipe.tree import nearest, show
 
 ARCHITECTURES = ("386", "amd64", "arm", "arm64", "loong64", "mips64le", "ppc64le", "riscv64", "s390x")
@@ -193,10 +195,11 @@ def signal(text: str) -> str:
 
 def output(text: str) -> str:
     """Ask for where an approved image goes: ``oci:FOLDER``, ``docker-archive:FILE`` or ``storage``."""
-    kind, colon, path = text.partition(":")
-    if text == "storage" or (kind in ("oci", "docker-archive") and colon and path.strip()):
-        return _no_control(text)
-    return f'expected "oci:FOLDER", "docker-archive:FILE" or "storage", found {show(text)}'
+    try:
+        parse_output(text, Path())
+    except ValueError:
+        return f'expected "oci:FOLDER", "docker-archive:FILE" or "storage", found {show(text)}'
+    return _no_control(text)
 
 
 def mode(text: str) -> int:

@@ -135,7 +135,10 @@ def _placed(table: Node, path: tuple[str, ...], name: str, node: Node) -> dict[s
     if not path:
         return {name: node, **children}
     written = path[0] if f"{path[0]}!" not in children else f"{path[0]}!"
-    below = children.get(written) or Node({}, node.origin, None, "")
+    below = children.get(written)
+    if below is None:  # short forms stand above all tables: what they make comes first
+        made = Node({}, node.origin, None, "")
+        return {written: made.holding(_placed(made, path[1:], name, node)), **children}
     if isinstance(below.value, dict):
         children[written] = below.holding(_placed(below, path[1:], name, node))
     return children

@@ -313,7 +313,7 @@ def serve(root: Path) -> Iterator[Server]:
         def log_message(self, *_: object) -> None:
             pass
 
-        def do_GET(self) -> None:  # noqa: N802 (http.server's name)
+        def do_GET(self) -> None:
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 answer(self, state)
 

@@ -67,7 +67,16 @@ def command(image: Unpacked, arguments: Sequence[str] = (), *, argv: Sequence[st
     user, _, group = config.get("User", "0").partition(":")
     uid = user if user.isdecimal() else _number(image.root / "etc/passwd", user)
     options = ["--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-uts", "--die-with-parent"]
-    options += ["--uid", uid or "0", "--gid", group or uid or "0", "--cap-drop", "ALL", "--clearenv", "--new-session"]
+    options += [
+        "--uid",
+        uid or "0",
+        "--gid",
+        group or uid or "0",
+        "--cap-drop",
+        "ALL",
+        "--clearenv",
+        "--new-session",
+    ]
     options += ["--ro-bind", str(image.root), "/", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]  # noqa: S108 (inside the image)
     for variable in config.get("Env", []):
         options += ["--setenv", *variable.split("=", 1)]

@@ -1,4 +1,4 @@
-"""ELF files made in memory: headers, program headers and a dynamic section; any class, byte order and machine.
+"""ELF files made in memory: headers, program headers and a dynamic section, for any class and machine.
 
 Enough for a loader to read: the real ld.so opens them in trace mode. Nothing in them can be executed.
 """

@@ -40,7 +40,12 @@ class Link:
 
 
 def make_package(
-    folder: Path, name: str, files: Mapping[str, Dir | File | Link], *, version: str = "1.0-1", newest: int = 1_700_000_000
+    folder: Path,
+    name: str,
+    files: Mapping[str, Dir | File | Link],
+    *,
+    version: str = "1.0-1",
+    newest: int = 1_700_000_000,
 ) -> Package:
     """A package whose bytes are in ``folder / NAME.tar``; every path's folders are added."""
     store = folder / f"{name}.tar"
@@ -88,14 +93,23 @@ def _parents(path: str) -> list[str]:
     return ["/" + "/".join(names[: count + 1]) for count in range(len(names))]
 
 
-def _node(path: str, what: Dir | File | Link, package: str, store: Path, offset: int, nodes: Mapping[str, Node]) -> Node:
+def _node(
+    path: str, what: Dir | File | Link, package: str, store: Path, offset: int, nodes: Mapping[str, Node]
+) -> Node:
     if isinstance(what, Link):
         return Node(path=path, kind=Kind.SYMLINK, mode=0o777, target=what.target, package=package)
     user, uid = what.owner
     group, gid = what.group
     if isinstance(what, Dir):
         return Node(
-            path=path, kind=Kind.DIRECTORY, mode=what.mode, uid=uid, gid=gid, user=user, group=group, package=package
+            path=path,
+            kind=Kind.DIRECTORY,
+            mode=what.mode,
+            uid=uid,
+            gid=gid,
+            user=user,
+            group=group,
+            package=package,
         )
     digest = hashlib.sha256(what.content).hexdigest()
     content = Content(store=store, offset=offset, size=len(what.content), sha256=digest)

@@ -69,17 +69,18 @@ VALID: Mapping[str, str] = {
     'keyring = "keys/mirror.asc"\npin = { openssl = "1:3.5.1-1+b1" }\n',
     "installs": HEAD
     + '[sources.os]\n[[install]]\nfrom = "os"\npath = "/usr/bin/openssl"\n[[install]]\nfrom = "os"\n'
-    'path = "/usr/share/x"\nto = "/srv/"\nmode = "644"\nowner = "www-data"\n[[install]]\ncontext = "config/"\n'
+    'path = "/usr/share/x"\nto = "/srv/"\nmode = "644"\nowner = "www-data"\n[[install]]\n'
+    'context = "config/"\n'
     'to = "/etc/api"\nignore = ["*.bak"]\nowner = "0:0"\n',
-    "files": HEAD
-    + '[[file]]\npath = "/a"\n[[file]]\npath = "/b"\ncontent = "x {y"\nmode = "0640"\nowner = "root:nogroup"\n'
+    "files": HEAD + '[[file]]\npath = "/a"\n[[file]]\npath = "/b"\ncontent = "x {y"\nmode = "0640"\n'
+    'owner = "root:nogroup"\n'
     '[[file]]\npath = "/c"\ntype = "directory"\nmode = "1777"\n[[file]]\npath = "/d"\ntype = "symlink"\n'
     'target = "../a"\n',
-    "accounts": HEAD
-    + 'user = "api:adm"\n[users.api]\nuid = 10001\nhome = "/home/api"\nshell = "/bin/sh"\ncomment = "The API"\n'
+    "accounts": HEAD + 'user = "api:adm"\n[users.api]\nuid = 10001\nhome = "/home/api"\nshell = "/bin/sh"\n'
+    'comment = "The API"\n'
     'groups = ["adm"]\n[users.other]\nuid = 10002\ngid = 0\n[groups.adm]\ngid = 4\nmembers = ["other"]\n',
-    "the runtime": HEAD
-    + '[runtime]\nfeatures = ["certificates"]\nlibraries = ["libpq.so.5"]\nkeep = ["/usr/share/zoneinfo/**"]\n'
+    "the runtime": HEAD + '[runtime]\nfeatures = ["certificates"]\nlibraries = ["libpq.so.5"]\n'
+    'keep = ["/usr/share/zoneinfo/**"]\n'
     'drop = ["/usr/lib/python3*/test/**"]\nmissing = "warn"\n',
     "the whole configuration": HEAD
     + '[config]\nentrypoint = ["/a"]\ncmd = []\nuser = "65532:65532"\nworkdir = "/"\nvolumes = ["/data"]\n'
@@ -96,7 +97,8 @@ VALID: Mapping[str, str] = {
     + '[vars]\ncompression = "zstd"\nmode = "0600"\nport = "81"\n[layers]\ncompression = "{compression}"\n'
     '[[file]]\npath = "/{mode}"\nmode = "{mode}"\n[config]\nports = ["{port}"]\n',
     "conditions": HEAD
-    + '[sources.os]\nwhen = { arch = ["amd64", "arm64"], os = "linux" }\n[[file]]\nwhen = { arch = "riscv64" }\n'
+    + '[sources.os]\nwhen = { arch = ["amd64", "arm64"], os = "linux" }\n[[file]]\nwhen = { arch = '
+    '"riscv64" }\n'
     'path = "/a"\n[config.env]\nwhen = { os = "linux" }\nA = "b"\n[users]\nwhen = { arch = "arm64" }\n',
     "keys that replace": HEAD + '"packages!" = ["a1"]\n[config]\n"env!" = { A = "b" }\n',
     "a profile": HEAD
@@ -149,7 +151,8 @@ WRONG: Mapping[str, Wrong] = {
     ),
     "a key that needs quotes": _misshapen(
         '"\\u001b[31m" = 1\n[users]\n"a b" = {}\n',
-        '3: "\\u001b[31m": there is no such key; known here are schema, extends, name, tags, packages, suite, '
+        '3: "\\u001b[31m": there is no such key; known here are schema, extends, name, tags, packages, '
+        "suite, "
         "entrypoint, cmd, user, env, ports, vars, image, sources, install, file, users, groups, runtime, "
         "config, scan, layers, output, profile",
         '5: users."a b": expected the name of an account (letters, digits, ".", "_", "-"), found "a b"',
@@ -176,8 +179,10 @@ WRONG: Mapping[str, Wrong] = {
         "13: users.b.uid: expected an integer from 0 to 4294967294, found true",
     ),
     "what is not supported yet": _misshapen(
-        '[runtime]\nfeatures = ["nss"]\ndlopen = "none"\n[image]\nbase = "gcr.test/base"\n[[test]]\nrun = []\n'
-        '[policy]\nshell = false\n[scan]\nscanner = "trivy"\nvex = []\n[layers]\nstrategy = "by-owner"\nbudget = 8\n'
+        '[runtime]\nfeatures = ["nss"]\ndlopen = "none"\n[image]\nbase = "gcr.test/base"\n[[test]]\n'
+        "run = []\n"
+        '[policy]\nshell = false\n[scan]\nscanner = "trivy"\nvex = []\n[layers]\nstrategy = "by-owner"\n'
+        "budget = 8\n"
         '[output]\nto = ["registry"]\nsbom = ["spdx"]\nreport = "x.html"\n[sources.build]\ntype = "stage"\n'
         'run = ["make"]\n',
         '4: runtime.features[0]: "nss" is not supported yet; this version knows "certificates"',
@@ -214,7 +219,8 @@ WRONG: Mapping[str, Wrong] = {
     ),
     "package names": _wrong(
         'packages = ["redis=7", "Redis", "a", "", "x/y"]\n',
-        '3: packages[0]: expected a package name without a version, found "redis=7"; exact versions go to the '
+        '3: packages[0]: expected a package name without a version, found "redis=7"; exact versions go '
+        "to the "
         "key pin",
         '3: packages[1]: package names are lower-case, found "Redis"; did you mean "redis"?',
         '3: packages[2]: expected the name of a Debian package, found "a"',
@@ -239,9 +245,11 @@ WRONG: Mapping[str, Wrong] = {
     "addresses, moments and versions": _wrong(
         '[sources.os]\nmirror = "ftp://mirror.test"\nsecurity_mirror = "http://me:secret@mirror.test/"\n'
         'snapshot = "20261301T000000Z"\nsuite = "../x"\npin = { A = "1", ab = "1 2" }\n',
-        '4: sources.os.mirror: expected an address such as "http://mirror.example/debian", without a password, '
+        '4: sources.os.mirror: expected an address such as "http://mirror.example/debian", without a '
+        "password, "
         'found "ftp://mirror.test"',
-        '5: sources.os.security_mirror: expected an address such as "http://mirror.example/debian", without a '
+        '5: sources.os.security_mirror: expected an address such as "http://mirror.example/debian", '
+        "without a "
         'password, found "http://me:secret@mirror.test/"',
         '6: sources.os.snapshot: expected a moment such as "20261101T000000Z", found "20261301T000000Z"',
         '7: sources.os.suite: expected the name of a suite, found "../x"',
@@ -250,7 +258,8 @@ WRONG: Mapping[str, Wrong] = {
     ),
     "paths": _wrong(
         'file = [\n{ path = "a" },\n{ path = "/a/../b" },\n{ path = "/a//b" },\n{ path = "/a/" },\n'
-        '{ path = "/a\\u0000b" },\n{ path = "/" },\n{ path = "/a\\nb" },\n{ path = "//a" },\n{ path = "" }\n]\n',
+        '{ path = "/a\\u0000b" },\n{ path = "/" },\n{ path = "/a\\nb" },\n{ path = "//a" },\n'
+        '{ path = "" }\n]\n',
         '4: file[0].path: expected an absolute path, found "a"',
         '5: file[1].path: expected a path without ".", ".." and doubled slashes, found "/a/../b"',
         '6: file[2].path: expected a path without ".", ".." and doubled slashes, found "/a//b"',
@@ -274,7 +283,8 @@ WRONG: Mapping[str, Wrong] = {
         '[[file]]\ncontent = "x"\n', "3: file[0].path: is missing; expected an absolute path"
     ),
     "modes and owners": _wrong(
-        '[sources.os]\n[[file]]\npath = "/a"\nmode = "0999"\nowner = "a:b:c"\n[[file]]\npath = "/b"\nmode = "64"\n'
+        '[sources.os]\n[[file]]\npath = "/a"\nmode = "0999"\nowner = "a:b:c"\n[[file]]\npath = "/b"\n'
+        'mode = "64"\n'
         'owner = "9999999999"\n',
         '6: file[0].mode: expected a file mode such as "0644", found "0999"',
         '7: file[0].owner: expected "user" or "user:group", names or numbers, found "a:b:c"',
@@ -286,7 +296,8 @@ WRONG: Mapping[str, Wrong] = {
         '5: file[0].mode: expected a file mode such as "0644", found 420',
     ),
     "installs that contradict themselves": _wrong(
-        '[sources.build-tools]\n[[install]]\nto = "/a"\n[[install]]\nfrom = "build-tool"\npath = "/a"\n[[install]]\n'
+        '[sources.build-tools]\n[[install]]\nto = "/a"\n[[install]]\nfrom = "build-tool"\npath = "/a"\n'
+        "[[install]]\n"
         'from = "build-tools"\n[[install]]\ncontext = "a"\npath = "/a"\n[[install]]\ncontext = "a"\n'
         'from = "build-tools"\nto = "/a"\n',
         "4: install[0]: says neither from nor context; files come from a source or from this machine",
@@ -301,7 +312,8 @@ WRONG: Mapping[str, Wrong] = {
         '4: install[0].from: there is no source "os"; the recipe has no source',
     ),
     "numbers of accounts twice": _wrong(
-        "[users.a]\nuid = 5\n[users.b]\nuid = 5\n[users.c]\nuid = 6\n[groups.g]\ngid = 6\n[users.root]\nuid = 7\n"
+        "[users.a]\nuid = 5\n[users.b]\nuid = 5\n[users.c]\nuid = 6\n[groups.g]\ngid = 6\n[users.root]\n"
+        "uid = 7\n"
         "gid = 0\n",
         "6: users.b.uid: 5 is used twice, first by users.a.uid",
         "6: users.b.uid: 5 is the number of a group twice, first by users.a.uid",
@@ -336,7 +348,8 @@ WRONG: Mapping[str, Wrong] = {
         '3: entrypoint: expected a program, found ""',
         '4: cmd[0]: expected text without NUL characters, found "a\\u0000"',
         '5: env."A=B": expected the name of a variable, found "A=B"',
-        '7: config.stop_signal: expected a signal such as "SIGTERM", found "SIGTREM"; did you mean "SIGTERM"?',
+        '7: config.stop_signal: expected a signal such as "SIGTERM", found "SIGTREM"; did you mean '
+        '"SIGTERM"?',
         '8: config.workdir: expected an absolute path, found "a"',
         '9: config.volumes[1]: "/a" stands here twice',
         '10: config.healthcheck.interval: expected a time such as "30s" or "1m30s", found "5 s"',
@@ -355,7 +368,8 @@ WRONG: Mapping[str, Wrong] = {
         '6: output.to[3]: "storage" stands here twice',
     ),
     "conditions that are none": _misshapen(
-        'when = { arch = "amd64" }\n[runtime]\nwhen = { arch = "aarch64", oss = "linux" }\n[config]\nwhen = {}\n'
+        'when = { arch = "amd64" }\n[runtime]\nwhen = { arch = "aarch64", oss = "linux" }\n[config]\n'
+        "when = {}\n"
         '[layers]\nwhen = "amd64"\n[users.when]\nuid = 5\n',
         "3: when: there is no such key; known here are schema, extends, name, tags, packages, suite, "
         "entrypoint, cmd, user, env, ports, vars, image, sources, install, file, users, groups, runtime, "
@@ -367,7 +381,8 @@ WRONG: Mapping[str, Wrong] = {
         "11: users.when.uid: there is no such key; known here are arch, os",
     ),
     "a name that depends on the platform": _wrong(
-        '[image]\nwhen = { arch = "amd64" }\ntags = ["a"]\n[profile.p]\nwhen = { arch = "amd64" }\nname = "y"\n',
+        '[image]\nwhen = { arch = "amd64" }\ntags = ["a"]\n[profile.p]\nwhen = { arch = "amd64" }\n'
+        'name = "y"\n',
         "5: image.tags: is the same for all platforms; its table cannot have when",
         "8: profile.p.name: is the same for all platforms; its table cannot have when",
     ),
@@ -389,7 +404,7 @@ WRONG: Mapping[str, Wrong] = {
         f"[layers]\nbudget = 1{'0' * 5000}\n",
         "not TOML: a number has too many digits",
     ),
-    "a huge number in hexadecimal": _misshapen(
+    "a huge number in hexadecimal": _wrong(
         f"[users.a]\nuid = 0x{'f' * 9000}\n",
         "4: users.a.uid: expected an integer from 0 to 4294967294, found a number beyond 64 bits",
     ),

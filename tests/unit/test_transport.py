@@ -150,7 +150,7 @@ def test_part_of_an_earlier_run(
         pytest.param([Fault(claim=len(BODY) - 5)] * 3, BuildError, "was promised", id="a smaller lie"),
     ],
 )
-def test_failure_has_its_class_and_words(  # noqa: PLR0913 (two fixtures more than columns)
+def test_failure_has_its_class_and_words(
     server: Server,
     transport: Transport,
     tmp_path: Path,
@@ -312,7 +312,7 @@ def test_failure_in_what_follows_is_raised(server: Server, transport: Transport,
         transport.fetch_all([download(server, tmp_path)], then=fail)
 
 
-def test_two_processes_fetch_one_file(server: Server, transport: Transport, tmp_path: Path) -> None:
+def test_two_processes_fetch_one_file(server: Server, tmp_path: Path) -> None:
     wanted = download(server, tmp_path)
     server.faults["/file"] = [Fault(stall=0.5)]
     with Transport(progress=Silent(), retries=0) as other:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import tomllib
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -13,6 +14,7 @@ from tests.support.recipe_cases import VALID, WRONG
 from tests.support.recipe_reference import REFERENCE
 
 JUDGE = jsonschema.Draft202012Validator(schema(), format_checker=jsonschema.FormatChecker())
+SHIPPED = sorted((REFERENCE.parents[1] / "recipes").glob("*.toml"))
 NOT_TOML = frozenset(
     case for case, wrong in WRONG.items() if any("not TOML" in one for one in wrong.problems)
 )
@@ -45,13 +47,10 @@ def test_a_misshapen_recipe_is_refused(case: str) -> None:
     assert not JUDGE.is_valid(as_json(tomllib.loads(WRONG[case].text)))
 
 
-@pytest.mark.parametrize(
-    "path", sorted((REFERENCE.parents[1] / "recipes").glob("*.toml")), ids=lambda path: path.stem
-)
-def test_a_shipped_recipe_passes(path: object) -> None:
-    assert [
-        error.message for error in JUDGE.iter_errors(as_json(tomllib.loads(open(str(path)).read())))
-    ] == []  # noqa: PTH123, SIM115
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_a_shipped_recipe_passes(path: Path) -> None:
+    document = as_json(tomllib.loads(path.read_text(encoding="utf-8")))
+    assert [error.message for error in JUDGE.iter_errors(document)] == []
 
 
 def test_the_reference_is_up_to_date() -> None:

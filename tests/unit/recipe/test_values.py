@@ -138,7 +138,14 @@ def test_a_folder_named_by_a_slash_alone_is_the_root(tmp_path: Path) -> None:
 def test_accounts_are_read_whole(tmp_path: Path) -> None:
     made = recipe(tmp_path, VALID["accounts"])
     assert made.users == (
-        User(name="api", uid=10001, home="/home/api", shell="/bin/sh", comment="The API", groups=("adm",)),
+        User(  # noqa: S604 (a login shell, not a call through one)
+            name="api",
+            uid=10001,
+            home="/home/api",
+            shell="/bin/sh",
+            comment="The API",
+            groups=("adm",),
+        ),
         User(name="other", uid=10002, gid=0),
     )
     assert made.groups == (Group(name="adm", gid=4, members=("other",)),)
@@ -162,7 +169,8 @@ def test_an_owner_gets_a_group(case: str, tmp_path: Path) -> None:
     made = recipe(
         tmp_path,
         HEAD + f'packages = ["a1"]\n[[file]]\npath = "/a"\nowner = "{text}"\n'
-        "[users]\napi = { uid = 5, gid = 7 }\nalone = { uid = 6 }\nboth = { uid = 8 }\n[groups.both]\ngid = 9\n",
+        "[users]\napi = { uid = 5, gid = 7 }\nalone = { uid = 6 }\nboth = { uid = 8 }\n[groups.both]\n"
+        "gid = 9\n",
     )
     assert made.files[0].owner == owner
 
