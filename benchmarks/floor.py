@@ -100,7 +100,8 @@ def floor(
         waiting: deque[Future[None]] = deque()
         for start in range(0, case.size, step):
             block = memoryview(os.pread(source.fileno(), step, start))
-            waiting.append(hasher.submit(whole.update, block))
+            if not packer.identity:
+                waiting.append(hasher.submit(whole.update, block))
             waiting.append(writer.submit(write, pool.submit(packer.pack, block)))
             for begin, end in cuts[start // step]:
                 hashlib.sha256(block[begin:end])

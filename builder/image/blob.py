@@ -43,9 +43,14 @@ class BlobWriter:
                 rest = rest[self._stream.write(rest) :]
         self._size += len(payload)
 
+    @property
+    def digest(self) -> Digest:
+        """Of what was written so far."""
+        return Digest("sha256", self._hash.hexdigest())
+
     def commit(self, media_type: str) -> Descriptor:
         """Sync and rename to the digest; says what was written. MachineError when the disk refuses."""
-        digest = Digest("sha256", self._hash.hexdigest())
+        digest = self.digest
         with disk_errors(self._folder):
             os.fchmod(self._stream.fileno(), 0o644)
             os.fsync(self._stream.fileno())

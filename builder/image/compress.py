@@ -34,6 +34,8 @@ class Compressor(Protocol):
     """Uncompressed bytes of every block but the last."""
     head: bytes
     """What the blob starts with."""
+    identity: bool
+    """Whether the blob is the tar itself: then one digest is both."""
 
     def pack(self, block: memoryview) -> tuple[Buffer, int]:
         """Give the compressed block and its checksum (0 where the format needs none)."""
@@ -50,6 +52,7 @@ class Gzip:
 
     block_size = _GZIP_BLOCK
     head = _GZIP_HEAD
+    identity = False
 
     def __init__(self) -> None:
         self._checksum = 0
@@ -76,6 +79,7 @@ class Stored:
 
     block_size = _STORED_BLOCK
     head = b""
+    identity = True
 
     def pack(self, block: memoryview) -> tuple[Buffer, int]:
         """Give the block itself."""

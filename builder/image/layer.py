@@ -141,7 +141,7 @@ class _Pipeline:
     def give(self, buffer: bytearray, length: int) -> None:
         """Hand over the next block: the first ``length`` bytes of ``buffer``."""
         block = memoryview(buffer)[:length]
-        hashed = self._hasher.submit(self._diff_id.update, block)
+        hashed = None if self._packer.identity else self._hasher.submit(self._diff_id.update, block)
         packed = self._pool.submit(self._packer.pack, block)
         self._written.append(self._writer.submit(self._write, buffer, length, hashed, packed))
 
@@ -150,17 +150,18 @@ class _Pipeline:
         for written in self._written:
             written.result()
         self._blob.write(self._packer.tail())
-        return Digest("sha256", self._diff_id.hexdigest())
+        return self._blob.digest if self._packer.identity else Digest("sha256", self._diff_id.hexdigest())
 
     def _write(
-        self, buffer: bytearray, length: int, hashed: Future[None], packed: Future[tuple[Buffer, int]]
+        self, buffer: bytearray, length: int, hashed: Future[None] | None, packed: Future[tuple[Buffer, int]]
     ) -> None:
         try:
             payload, checksum = packed.result()
             self._packer.join(checksum, length)
             self._blob.write(payload)
         finally:
-            hashed.result()
+            if hashed is not None:
+                hashed.result()
             self._free.put(buffer)
 
 

@@ -23,6 +23,7 @@ class Zstd:
 
     block_size = _BLOCK
     head = b""
+    identity = False
 
     def pack(self, block: memoryview) -> tuple[bytes | memoryview, int]:
         """One whole frame."""

@@ -49,8 +49,8 @@ def copyright_nodes(package: str, sysroot: Sysroot) -> tuple[Node, ...]:
 def record_entries(package: Package, entries: Iterable[Entry]) -> tuple[Entry, Entry]:
     """``status.d/NAME`` and ``status.d/NAME.md5sums`` for the package's ``entries`` in the image."""
     reason = Reason(ReasonKind.METADATA, package.name)
-    shipped = (entry for entry in entries if entry.content is not None and entry.reason.kind is not ReasonKind.FEATURE)
-    sums = sorted((entry.path[1:], _md5(entry, package)) for entry in shipped)
+    shipped = {entry.path: entry for entry in entries if entry.kind is Kind.FILE and entry.reason.kind is not ReasonKind.FEATURE}
+    sums = sorted((path[1:], _md5(entry, shipped, package)) for path, entry in shipped.items())
     listing = "".join(f"{digest}  {path}\n" for path, digest in sums)
     path = f"{STATUS_FOLDER}/{package.name}"
     return (
@@ -64,12 +64,12 @@ def _made(path: str, text: str, reason: Reason) -> Entry:
     return Entry(path=path, kind=Kind.FILE, mode=0o644, content=content, reason=reason)
 
 
-def _md5(entry: Entry, package: Package) -> str:
+def _md5(entry: Entry, shipped: Mapping[str, Entry], package: Package) -> str:
     packaged = (entry.path, entry.path.removeprefix("/usr"))  # before /usr was merged
     listed = next((package.md5sums[path] for path in packaged if path in package.md5sums), None)
     moved = entry.reason.kind in (ReasonKind.INSTALL, ReasonKind.ENTRYPOINT)  # perhaps from another path
     if listed is not None and not moved:
         return listed
-    content = entry.content  # configuration files are not listed by the package
+    content = shipped[entry.hardlink or entry.path].content  # configuration files are not listed by the package
     payload = read_content(content) if isinstance(content, Content) else content or b""
     return hashlib.md5(payload, usedforsecurity=False).hexdigest()

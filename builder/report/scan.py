@@ -173,9 +173,17 @@ def render_table(scan: Scan, verdict: Judgement | None = None, *, colour: bool =
 
 
 def render_json(scan: Scan, verdict: Judgement | None = None) -> str:
-    """Give the same as JSON, keys as docs/scanning.md lists them; ``passed`` is null without a verdict.
+    """Give the same as one JSON object, ``schema`` 1:
 
-    ``fixed`` is null where no version mends it; ages are seconds; times are RFC 3339 in UTC.
+    ``subject``; ``passed`` (null without a verdict), ``reasons``, ``warnings``, ``unscannable``: texts;
+    ``distribution``: null or ``id``, ``version``, ``name``;
+    ``database``: null or ``ecosystem``, ``source``, ``date`` (RFC 3339, UTC), ``age`` (seconds), ``records``,
+    ``partial``;
+    ``inventory``: ``packages``, ``files``, ``elf_files`` (numbers), ``unowned_elf`` (paths);
+    ``counts``: severity → number of findings that are not waived, severities without any left out;
+    ``findings``: ``id``, ``aliases``, ``severity``, ``status`` (raw), ``package``, ``version``,
+    ``architecture``, ``purl``, ``source``, ``source_version``, ``fixed`` (null where nothing mends it),
+    ``summary``, ``ignored`` (null or ``reason`` and ``expires``, a day or null).
     """
     findings = verdict.findings if verdict is not None else scan.findings
     inventory, database = scan.inventory, scan.database

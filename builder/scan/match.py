@@ -1,10 +1,10 @@
-"""Inventory and advisories to findings: pure. Rules D1, D2, D5 to D9, O1 and X1 of docs/scanning.md."""
+"""Inventory and advisories to findings: pure. Rules D1, D2, D5 to D9, O1 and X1 of builder/scan/__init__.py."""
 
 from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from builder.dpkg.version import version_key
@@ -91,8 +91,11 @@ def fixed_in(advisory: Advisory, version: str) -> str:
     return min(later, key=version_key, default="")
 
 
-def _inside(events: Iterable[tuple[str, str]], version: str) -> bool:
+def _inside(events: Sequence[tuple[str, str]], version: str) -> bool:
     here = version_key(version)
+    match events:
+        case (("introduced", "0"), ("fixed", at)):  # nearly all of them
+            return here < version_key(at)
     inside = False
     for kind, at in sorted(events, key=_event_order):
         if kind == "introduced":

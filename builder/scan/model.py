@@ -10,15 +10,17 @@ from builder.inventory.model import Inventory
 from builder.oci import Descriptor
 from builder.recipe.model import Ignore, Severity
 
+Ranges = tuple[tuple[tuple[str, str], ...], ...]
+"""For each range its events (("introduced" | "fixed" | "last_affected", version), …) as written."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advisory:
     """What one OSV record says of one package in one release of an ecosystem.
 
     ``package`` is a source package in Debian. ``release`` is "" where the ecosystem has none or the record
-    names none. ``names`` are the record's aliases and upstream ids. ``ranges`` holds, for each range, its
-    events (("introduced" | "fixed" | "last_affected", version), …) as written; ``versions`` are affected too.
-    ``status`` is the raw word of the source ("unfixed", "no-dsa", …).
+    names none. ``names`` are the record's aliases and upstream ids. ``versions`` are affected beside the
+    ``ranges``. ``status`` is the raw word of the source ("unfixed", "no-dsa", …).
     """
 
     id: str
@@ -27,7 +29,7 @@ class Advisory:
     package: str
     status: str
     severity: Severity
-    ranges: tuple[tuple[tuple[str, str], ...], ...]
+    ranges: Ranges
     versions: tuple[str, ...] = ()
     summary: str = ""
 

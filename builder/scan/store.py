@@ -24,7 +24,7 @@ from urllib.parse import quote
 
 from builder.errors import MachineError, ScanError
 from builder.recipe.model import Severity
-from builder.scan.model import Advisory, DatabaseMeta
+from builder.scan.model import Advisory, DatabaseMeta, Ranges
 
 FORMAT = 1
 """``PRAGMA user_version`` of the files this code reads."""
@@ -37,6 +37,10 @@ MAX_DOWNLOAD = 1 << 30
 _NOT_MODIFIED = 304
 _CLOCK_SKEW = dt.timedelta(days=1)
 UPDATE_HINT = "rootlet database update"
+_SEVERITIES = {int(severity): severity for severity in Severity}
+_ALWAYS = ("introduced", "0")
+_SIMPLE = 2
+"""Events of a range from the beginning to a fix."""
 _dumps = json.JSONEncoder(separators=(",", ":")).encode
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -95,11 +99,12 @@ class Database:
         opened = self._ecosystem(ecosystem)
         if opened is None:
             raise ScanError(f"There is no vulnerability data for {ecosystem}", hint=UPDATE_HINT)
+        execute = opened[0].execute
         with _reading(database_file(self._folder, ecosystem)):
             return tuple(
                 _advisory(row)
                 for package in dict.fromkeys(packages)
-                for row in opened[0].execute(_SELECT, (package, release))
+                for row in execute(_SELECT, (package, release))
             )
 
     def _ecosystem(self, ecosystem: str) -> tuple[sqlite3.Connection, DatabaseMeta] | None:
@@ -199,10 +204,28 @@ def _row(number: int, advisory: Advisory) -> tuple[object, ...]:
         " ".join(advisory.names),
         advisory.status,
         int(advisory.severity),
-        _dumps(advisory.ranges),
+        _packed(advisory.ranges),
         _dumps(advisory.versions) if advisory.versions else "",
         advisory.summary,
     )
+
+
+def _packed(ranges: Ranges) -> str:
+    """Write ranges as text: "<2" for what is mended in 2, which nearly all are, else JSON."""
+    if (
+        len(ranges) == 1
+        and len(ranges[0]) == _SIMPLE
+        and ranges[0][0] == _ALWAYS
+        and ranges[0][1][0] == "fixed"
+    ):
+        return f"<{ranges[0][1][1]}"
+    return _dumps(ranges)
+
+
+def _unpacked(text: str) -> Ranges:
+    if text.startswith("<"):
+        return ((_ALWAYS, ("fixed", text[1:])),)
+    return tuple(tuple((kind, at) for kind, at in events) for events in json.loads(text))
 
 
 def _advisory(row: tuple[Any, ...]) -> Advisory:
@@ -213,8 +236,8 @@ def _advisory(row: tuple[Any, ...]) -> Advisory:
         release=release,
         package=package,
         status=state,
-        severity=Severity(severity),
-        ranges=tuple(tuple((kind, at) for kind, at in events) for events in json.loads(ranges)),
+        severity=_SEVERITIES[severity],
+        ranges=_unpacked(ranges),
         versions=tuple(json.loads(versions)) if versions else (),
         summary=summary,
     )

@@ -28,7 +28,7 @@ pytestmark = [
     ),
 ]
 
-_FOLDERS = ("/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/lib", "/usr/lib/x86_64-linux-gnu")
+_FOLDERS = ("/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/lib", "/usr/lib", "/usr/libexec")
 _SETTINGS = (
     "/bin",
     "/sbin",
@@ -40,11 +40,8 @@ _SETTINGS = (
     "/etc/alternatives",
 )
 _SAMPLE = 700
-_OF = (
-    "/usr/bin/",
-    "/usr/sbin/",
-    "/usr/local/",
-)
+_PROGRAMS = ("/usr/bin/", "/usr/sbin/", "/usr/local/bin/")
+_LIBRARIES = ("/usr/lib/x86_64-linux-gnu/", "/usr/lib64/")
 
 
 @pytest.fixture(scope="module")
@@ -71,12 +68,12 @@ def test_closures_of_this_machines_programs_are_those_of_the_loader(host: Sysroo
     facts = ElfFacts(None)
     programs = [
         node.path
-        for node, elf in facts.elf_nodes(node for node in host if node.path.startswith(_OF))
+        for node, elf in facts.elf_nodes(node for node in host if node.path.startswith(_PROGRAMS))
         if elf.interpreter == GLIBC_X86_64
     ]
     libraries = [
         node.path
-        for node, elf in facts.elf_nodes(host)
+        for node, elf in facts.elf_nodes(node for node in host if node.path.startswith(_LIBRARIES))
         if elf.dynamic and elf.interpreter is None and elf.machine == 62 and elf.elf_class == 64
     ]
     chosen = programs + random.Random(1).sample(libraries, min(len(libraries), _SAMPLE // 4))

@@ -103,12 +103,20 @@ class _Edge:
         return " | ".join(map(str, self.clause))
 
 
+@dataclass(frozen=True, slots=True)
+class _Condition:
+    """What a package's version must meet, and who says so in words: "a 1.0 needs"."""
+
+    relation: Relation
+    says: str
+
+
 class _ReviseError(Exception):
     """A chosen version does not meet a condition that cannot be avoided."""
 
-    def __init__(self, relation: Relation) -> None:
-        super().__init__(str(relation))
-        self.relation = relation
+    def __init__(self, condition: _Condition) -> None:
+        super().__init__(str(condition.relation))
+        self.condition = condition
 
 
 def resolve(
@@ -120,17 +128,17 @@ def resolve(
     chain back to the recipe, for what cannot be had and for packages that exclude each other.
     """
     asked = tuple(wants)
-    conditions: dict[str, tuple[Relation, ...]] = {
-        name: (Relation(name, "=", version),) for name, version in pins.items()
+    conditions: dict[str, tuple[_Condition, ...]] = {
+        name: (_Condition(Relation(name, "=", version), "the recipe pins"),) for name, version in pins.items()
     }
     _check_pins(pins, index)
     for _ in range(_MOST_REVISIONS):
-        resolution = _Resolution(index, architecture, pins, conditions)
+        resolution = _Resolution(index, architecture, conditions)
         try:
             return resolution.run(asked)
         except _ReviseError as revise:
-            name = revise.relation.name
-            conditions[name] = (*conditions.get(name, ()), revise.relation)
+            name = revise.condition.relation.name
+            conditions[name] = (*conditions.get(name, ()), revise.condition)
     raise ResolutionError("The packages' conditions on each other do not settle", hint="pin some versions")
 
 
@@ -141,12 +149,10 @@ class _Resolution:
         self,
         index: Index,
         architecture: str,
-        pins: Mapping[str, str],
-        conditions: Mapping[str, tuple[Relation, ...]],
+        conditions: Mapping[str, tuple[_Condition, ...]],
     ) -> None:
         self._index = index
         self._architecture = architecture
-        self._pins = pins
         self._conditions = conditions
         self._chosen: dict[str, Candidate] = {}
         self._edges: dict[str, _Edge] = {}
@@ -210,14 +216,10 @@ class _Resolution:
         """Start again where the one package that will do is chosen in a version that will not."""
         relation = edge.clause[0]
         chosen = self._chosen.get(relation.name)
-        if len(edge.clause) > 1 or chosen is None or relation in self._conditions.get(relation.name, ()):
+        if len(edge.clause) > 1 or chosen is None or edge.dependent is None:
             return
-        conditions = (*self._conditions.get(relation.name, ()), relation)
-        if any(
-            all(condition.accepts(candidate.version) for condition in conditions)
-            for candidate in self._index.named(relation.name)
-        ):
-            raise _ReviseError(relation)
+        if self._best(relation) is not None:
+            raise _ReviseError(_Condition(relation, f"{edge.dependent} needs"))
 
     def _is_met(self, relation: Relation) -> bool:
         chosen = self._chosen.get(relation.name)
@@ -241,7 +243,9 @@ class _Resolution:
     def _best(self, relation: Relation) -> Candidate | None:
         conditions = self._conditions.get(relation.name, ())
         for candidate in self._index.named(relation.name):
-            if self._fits(relation, candidate) and all(one.accepts(candidate.version) for one in conditions):
+            if self._fits(relation, candidate) and all(
+                one.relation.accepts(candidate.version) for one in conditions
+            ):
                 return candidate
         return None
 
@@ -327,14 +331,10 @@ class _Resolution:
 
     def _state(self, relation: Relation) -> str:
         """Say what the archive has of a name."""
-        versions = [candidate.version for candidate in self._index.named(relation.name)]
-        if relation.name in self._chosen:
-            chosen = f"chosen: {self._chosen[relation.name].version}"
-            pinned = " (pinned)" if relation.name in self._pins else ""
-            return f"{chosen}{pinned}, available: {', '.join(versions)}"
+        versions = ", ".join(candidate.version for candidate in self._index.named(relation.name))
         if versions:
-            pinned = f", pinned to {self._pins[relation.name]}" if relation.name in self._pins else ""
-            return f"available: {', '.join(versions)}{pinned}"
+            conditions = [f"{one.says} {one.relation}" for one in self._conditions.get(relation.name, ())]
+            return f"available: {versions}" + (f", but {' and '.join(conditions)}" if conditions else "")
         providers = sorted({str(one.candidate) for one in self._index.providers(relation.name)})
         if providers:
             return f"provided in other versions or kept out by: {', '.join(providers)}"

@@ -7,6 +7,7 @@ as text in buckets: a look-up reads one bucket and parses the paragraphs it find
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 import secrets
@@ -57,15 +58,16 @@ def compile_index(pieces: Iterable[bytes], path: Path, *, name: str, size: int, 
     ``size`` and ``sha256`` are what the signed release file promises of the text. BuildError when the text is
     another or is not a Packages file; it starts with ``name``.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         _fill(temporary, _checked(pieces, name=name, size=size, sha256=sha256), name)
         temporary.replace(path)
-    except sqlite3.Error as error:
+    except (OSError, sqlite3.Error) as error:
         raise MachineError(f"{path} could not be written: {error}", hint="free some space") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def _checked(pieces: Iterable[bytes], *, name: str, size: int, sha256: str) -> Iterator[bytes]:

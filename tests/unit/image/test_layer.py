@@ -96,6 +96,34 @@ def test_the_same_layer_has_the_same_digest_whatever_the_store(tmp_path: Path) -
     assert one == two
 
 
+def test_stores_are_read_in_any_order_and_in_turn(tmp_path: Path) -> None:
+    payloads = [bytes([number]) * (100 + 3000 * (number % 40)) for number in range(150)]
+    stores = [tmp_path / name for name in ("a", "b", "c")]
+    for store in stores:
+        store.write_bytes(b"".join(payloads))
+    offsets = [sum(map(len, payloads[:number])) for number in range(150)]
+    order = [number * 37 % 150 for number in range(50)] + list(range(100, 150))
+    entries = [
+        stored(f"/{place:03}", stores[place % 3 if place < 70 else 0], offsets[number], payloads[number])
+        for place, number in enumerate(order)
+    ]
+    written = run(layer_of(*entries), tmp_path / "blobs", Compression.NONE)
+    with tarfile.open(fileobj=io.BytesIO(blob_of(tmp_path / "blobs", written))) as tar:
+        found = [tar.extractfile(member).read() for member in tar]  # type: ignore[union-attr]  # all are files
+    assert found == [payloads[number] for number in order]
+
+
+def test_more_stores_than_may_be_open_are_read(tmp_path: Path) -> None:
+    for number in range(100):
+        (tmp_path / f"s{number}").write_bytes(b"%d" % number)
+    entries = [
+        stored(f"/{turn}{number:02}", tmp_path / f"s{number}", 0, b"%d" % number)
+        for turn in range(2)
+        for number in range(100)
+    ]
+    assert run(layer_of(*entries), tmp_path / "blobs").files == 200
+
+
 def damaged(tmp_path: Path) -> Layer:
     store = tmp_path / "data.tar"
     store.write_bytes(b"x" * 5_000_000)

@@ -189,10 +189,10 @@ def test_a_profile_can_have_a_condition(tmp_path: Path) -> None:
 
 
 def test_a_problem_of_several_platforms_is_reported_once(tmp_path: Path) -> None:
-    text = CONDITIONAL + '[[install]]\nfrom = "tools"\npath = "/a"\n[[install]]\nfrom = "ox"\npath = "/a"\n'
+    text = CONDITIONAL + '[[install]]\nfrom = "tools"\npath = "/a"\n[[install]]\nfrom = "oss"\npath = "/a"\n'
     assert report(tmp_path, text) == (
         '19: install[0].from: there is no source "tools"; there are os',
-        '22: install[1].from: there is no source "ox"; did you mean "os"?',
+        '22: install[1].from: there is no source "oss"; did you mean "os"?',
     )
 
 
