@@ -268,11 +268,12 @@ def cache_for(image: Sysroot, facts: ElfFacts, *, configuration: Sysroot | None 
     """Write the index of the shared objects that are in ``image``, as ldconfig would inside it.
 
     ``configuration`` is the tree whose ld.so.conf and loaders say which folders count, where the image
-    itself does not carry them (default: the image). A library is listed under the name that a loader would ask
-    for when the image has a path of that name; ldconfig would make that link, a closure already holds it. None
-    when there is nothing to list or every loader is musl's: such an image needs no cache.
+    itself does not carry them (default: the image). A library is listed under the name that a loader would
+    ask for when the image has a path of that name; ldconfig would make that link, a closure already holds it.
+    None when there is nothing to list or every loader is musl's: such an image needs no cache.
     """
-    targets = {elf.target: elf for _, elf in facts.elf_nodes(image) if elf.dynamic}
+    candidates = (node for node in image if is_library_name(node.path.rpartition("/")[2]))
+    targets = {elf.target: elf for _, elf in facts.elf_nodes(candidates) if elf.is_library}
     source = image if configuration is None else configuration
     folders = _folders(targets.values(), source)
     if not folders:

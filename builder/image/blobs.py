@@ -87,6 +87,8 @@ def open_blobs(path: Path) -> BlobSource:
     """Open a layout folder or an archive. BuildError when ``path`` is neither."""
     if path.is_dir():
         return FolderBlobs(path)
+    if path.exists() and not path.is_file():
+        raise BuildError(f"{path} cannot be read as an image: it is a device or a pipe")
     try:
         return ArchiveBlobs(path, _index_archive(path))
     except OSError as error:

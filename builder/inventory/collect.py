@@ -1,7 +1,7 @@
 """One streaming pass over any tree of files that gives its inventory.
 
-Rules D1 to D4 and X1 of builder/scan/__init__.py. Whatever the tree holds, the pass ends with an inventory: what is
-damaged or too large is said in its notes. Memory: one word for each path, and the package
+Rules D1 to D4 and X1 (builder/scan/__init__.py). Whatever the tree holds, the pass ends with an inventory:
+what is damaged or too large is said in its notes. Memory: one word for each path, and the package
 database itself within fixed limits.
 """
 

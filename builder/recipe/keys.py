@@ -15,7 +15,10 @@ _LOCAL = Text(expected="a path", rule=formats.local_path)
 _ID = Number(low=0, high=formats.MAX_ID)
 _MODE = Text(expected='a file mode such as "0644"', pattern=r"[0-7]{3,4}")
 _ACCOUNT = r"[A-Za-z_][A-Za-z0-9_.-]{0,30}\$?"
-ACCOUNT_NAME = Text(expected='the name of an account (letters, digits, ".", "_", "-")', pattern=_ACCOUNT)
+ACCOUNT_NAME = Text(
+    expected='the name of an account (letters, digits, ".", "_", "-"; not "when")',
+    pattern=rf"(?!when$){_ACCOUNT}",
+)
 _USER = rf"(?:{_ACCOUNT}|[0-9]{{1,10}})"
 OWNER = Text(
     expected='"user" or "user:group", names or numbers',

@@ -8,7 +8,7 @@ from builder.recipe.model import Output, OutputKind
 
 
 def parse_output(text: str, folder: Path) -> Output:
-    """``oci:FOLDER``, ``docker-archive:FILE`` or ``storage``; relative paths start at ``folder``. ValueError."""
+    """Read ``oci:FOLDER``, ``docker-archive:FILE`` or ``storage``, from ``folder`` on; else ValueError."""
     kind, colon, path = text.partition(":")
     if text == OutputKind.STORAGE.value:
         return Output(kind=OutputKind.STORAGE)

@@ -195,14 +195,14 @@ class TreeReader:
         pairs: list[tuple[str, object]] = []
         for written, child in children.items():
             name = written.removesuffix("!")
-            if name == "when" and (isinstance(child.value, dict) or isinstance(shape.of, Table)):
+            if written == "when" and (isinstance(child.value, dict) or isinstance(shape.of, Table)):
                 self.condition(child)
                 continue
             complaint = judge(name, shape.names)
-            value = self.value(child, shape.of)
             if complaint:
                 self.problems.at(child, complaint)
-            elif value is not FAILED:
+            value = self.value(child, shape.of)
+            if not complaint and value is not FAILED:
                 pairs.append((name, value))
         return tuple(pairs)
 

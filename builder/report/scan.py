@@ -173,8 +173,9 @@ def render_table(scan: Scan, verdict: Judgement | None = None, *, colour: bool =
 
 
 def render_json(scan: Scan, verdict: Judgement | None = None) -> str:
-    """Give the same as one JSON object, ``schema`` 1:
+    """Give the same as one JSON object.
 
+    ``schema``: 1;
     ``subject``; ``passed`` (null without a verdict), ``reasons``, ``warnings``, ``unscannable``: texts;
     ``distribution``: null or ``id``, ``version``, ``name``;
     ``database``: null or ``ecosystem``, ``source``, ``date`` (RFC 3339, UTC), ``age`` (seconds), ``records``,

@@ -174,7 +174,9 @@ def _fetch_zip(compiler: _Compiler, ecosystem: str, base_url: str, transport: Tr
     response = transport.get(url, limit=MAX_DOWNLOAD, headers={"If-None-Match": etag} if etag else {})
     if response.status == _NOT_MODIFIED:
         return compiler.confirm(ecosystem)
-    origin = _Origin(ecosystem=ecosystem, source=url, etag=response.etag, live=True, coverage=None)
+    # A disk answers however old its files are: there only the records themselves can date the data.
+    live = not url.startswith("file:")
+    origin = _Origin(ecosystem=ecosystem, source=url, etag=response.etag, live=live, coverage=None)
     return compiler.compile(origin, io.BytesIO(response.body))
 
 

@@ -1,4 +1,4 @@
-"""Inventory and advisories to findings: pure. Rules D1, D2, D5 to D9, O1 and X1 of builder/scan/__init__.py."""
+"""Inventory and advisories to findings. Pure. Rules D1, D2, D5 to D9, O1 and X1 of this room."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the dynamic loader does, case by case: files, and what must be opened. Judged by the real ld.so besides."""
+"""What the dynamic loader does, case by case: files, and what must be opened. The real ld.so judges them."""
 
 from __future__ import annotations
 

@@ -155,7 +155,8 @@ WRONG: Mapping[str, Wrong] = {
         "suite, "
         "entrypoint, cmd, user, env, ports, vars, image, sources, install, file, users, groups, runtime, "
         "config, scan, layers, output, profile",
-        '5: users."a b": expected the name of an account (letters, digits, ".", "_", "-"), found "a b"',
+        '5: users."a b": expected the name of an account (letters, digits, ".", "_", "-"; not "when"), '
+        'found "a b"',
         '5: users."a b".uid: is missing; expected an integer from 0 to 4294967294',
     ),
     "a string for an array": _misshapen(
@@ -379,6 +380,14 @@ WRONG: Mapping[str, Wrong] = {
         "7: config.when: expected arch, os or both, found an empty table",
         '9: layers.when: expected a table, found "amd64"',
         "11: users.when.uid: there is no such key; known here are arch, os",
+    ),
+    "a condition cannot replace another": _misshapen(
+        '[users]\n"when!" = { arch = "arm64" }\n[config]\n"when!" = { arch = "arm64" }\n',
+        '4: users.when!: expected the name of an account (letters, digits, ".", "_", "-"; not "when"), '
+        'found "when"',
+        "4: users.when!.arch: there is no such key; known here are uid, gid, home, shell, comment, groups",
+        "6: config.when!: there is no such key; known here are entrypoint, cmd, user, workdir, env, ports, "
+        "volumes, stop_signal, healthcheck",
     ),
     "a name that depends on the platform": _wrong(
         '[image]\nwhen = { arch = "amd64" }\ntags = ["a"]\n[profile.p]\nwhen = { arch = "amd64" }\n'

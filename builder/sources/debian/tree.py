@@ -24,7 +24,7 @@ def merged_tree(packages: Iterable[Package]) -> Sysroot:
     """
     # The first package to bring a folder decides its mode; base-files has the ones with special modes.
     ordered = sorted(packages, key=lambda package: (package.name != _FIRST, package.name))
-    folders = _Folders(_links(ordered))
+    folders = _Folders(ordered)
     replaces = {package.name: _replaces(package) for package in ordered}
     versions = {package.name: package.version for package in ordered}
     placed: dict[str, Node] = {link.path: link for link in folders.merged}
@@ -42,17 +42,17 @@ def merged_tree(packages: Iterable[Package]) -> Sysroot:
 class _Folders:
     """Where folders really are, with every link of the tree followed."""
 
-    def __init__(self, links: Mapping[str, Node]) -> None:
-        self._links = links
+    def __init__(self, packages: Iterable[Package]) -> None:
         self._places: dict[str, str] = {"": ""}
-        self.merged = tuple(node for path, node in links.items() if path in _MERGED)
+        self._links, shipped = _links(packages)
+        self._folders = {self._place(folder) for folder in shipped}
+        self.merged = tuple(node for path, node in self._links.items() if path in _MERGED)
 
     def move(self, node: Node) -> Node | None:
         """Return the node where it belongs; None for a folder where the tree has a link to one."""
         parent, _, name = node.path.rpartition("/")
         place = f"{self._place(parent)}/{name}"
-        link = self._links.get(place)
-        if link is not None and node.kind is Kind.DIRECTORY:
+        if node.kind is Kind.DIRECTORY and place in self._links and self._leads_to_folder(place):
             return None
         hardlink = node.hardlink
         if hardlink:
@@ -61,6 +61,10 @@ class _Folders:
         if place == node.path and hardlink == node.hardlink:
             return node
         return replace(node, path=place, hardlink=hardlink)
+
+    def _leads_to_folder(self, link: str) -> bool:
+        end = self._place(link)
+        return link in _MERGED or (end != link and end in self._folders)
 
     def _place(self, folder: str) -> str:
         if folder not in self._places:
@@ -90,8 +94,8 @@ class _Folders:
         return here
 
 
-def _links(packages: Iterable[Package]) -> dict[str, Node]:
-    """Links that lead to folders: those that merge /usr, and those that packages ship."""
+def _links(packages: Iterable[Package]) -> tuple[dict[str, Node], set[str]]:
+    """Collect links, those that merge /usr and those that packages ship, and the paths of folders."""
     shipped: dict[str, Node] = {}
     folders: set[str] = set()
     tops: dict[str, str] = {}
@@ -108,7 +112,7 @@ def _links(packages: Iterable[Package]) -> dict[str, Node]:
         top: shipped.get(top) or Node(path=top, kind=Kind.SYMLINK, mode=0o777, target=f"usr{top}")
         for top in sorted(tops)
     }
-    return {**{path: node for path, node in shipped.items() if path in folders}, **merged}
+    return {**shipped, **merged}, folders
 
 
 def _wins(
@@ -130,7 +134,11 @@ def _yields(
     node: Node, present: Node, replaces: Mapping[str, tuple[Relation, ...]], versions: Mapping[str, str]
 ) -> bool:
     """Whether ``node`` gives way to what is there."""
-    return present.package == node.package or _replaced(node, present, replaces, versions)
+    return (
+        node.kind is present.kind is Kind.DIRECTORY
+        or present.package == node.package
+        or _replaced(node, present, replaces, versions)
+    )
 
 
 def _replaced(

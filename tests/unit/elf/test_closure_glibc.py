@@ -14,8 +14,8 @@ from builder.elf.closure import (
     Resolver,
     elf_closure,
     elf_closures,
+    missing_message,
 )
-from builder.elf.closure import missing_message
 from builder.elf.facts import ElfFacts
 from builder.errors import ResolutionError
 from tests.support.loader_cases import CASES, FOLDERS, LOADER, ROOT, Case, D, bodies, lib, main

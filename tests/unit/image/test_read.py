@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import os
 import tarfile
 from pathlib import Path
 
@@ -320,3 +321,9 @@ def test_what_is_no_image_is_an_error(tmp_path: Path) -> None:
         open_image(tmp_path)
     with pytest.raises(BuildError, match="cannot be read"):
         open_image(tmp_path / "absent")
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(BuildError, match="a device or a pipe"):
+        open_image(tmp_path / "pipe")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from builder.oci import Healthcheck, ImageConfig
+from builder.recipe.load import Request, read_recipe
 from builder.recipe.model import (
     Compression,
     DebianSource,
@@ -151,6 +152,7 @@ def test_accounts_are_read_whole(tmp_path: Path) -> None:
     assert made.groups == (Group(name="adm", gid=4, members=("other",)),)
 
 
+SHIPPED = sorted((Path(__file__).resolve().parents[3] / "recipes").glob("*.toml"))
 OWNERS = {
     "a user has the group of its name": ("root", Owner()),
     "a number has the group of its number": ("0", Owner(user="0", group="0")),
@@ -316,3 +318,11 @@ def test_platforms_come_from_the_caller_the_recipe_or_the_machine(tmp_path: Path
     assert read(tmp_path, HEAD).platforms == (AMD64,)
     assert read(tmp_path, both).platforms == (ARM64, AMD64)
     assert read(tmp_path, both, Ask(platforms=(ARM64,))).platforms == (ARM64,)
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_a_shipped_recipe_is_right(path: Path) -> None:
+    request = Request(folder=path.parent, machine=AMD64)
+    document = read_recipe(path, request, fragments=path.parent / "fragments")
+    assert document.name == path.stem
+    assert "suite" in path.read_text(encoding="utf-8")

@@ -28,7 +28,7 @@ Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
 ONE_LINE = """\
 # deb http://commented.test/debian trixie main
 deb cdrom:[Debian 13]/ trixie main
-deb [arch=amd64 signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://mirror.test/debian trixie main # note
+deb [arch=amd64 signed-by=/k/debian-archive-keyring.gpg] http://mirror.test/debian trixie main # x
 deb-src http://mirror.test/debian trixie main
 deb http://mirror.test/debian-security trixie-security main
 """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import os
 import shutil
 from collections.abc import Callable
@@ -107,7 +107,7 @@ def test_expired_key_is_refused() -> None:
     old = make_key("Old <old@example.test>")
     document = old.clear(TEXT)
     certificate = old.secret.extract_certificate()
-    past = datetime.datetime.now(tz=datetime.UTC) - datetime.timedelta(seconds=1)
+    past = dt.datetime.now(tz=dt.UTC) - dt.timedelta(seconds=1)
     expired = certificate.set_expiration(past, old.secret.certifier())
     with pytest.raises(BuildError, match=r"key [0-9A-F]+ \(valid until \d{4}-\d\d-\d\d\) made no valid"):
         verify_clearsigned(document, (bytes(expired),), name="x", runner=RUNNER)

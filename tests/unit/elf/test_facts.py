@@ -1,0 +1,197 @@
+"""Facts are read once, kept on disk by content, and a bad cache is as good as none."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from builder.elf import facts as facts_module
+from builder.elf.facts import ElfFacts
+from builder.elf.object import ElfError
+from builder.errors import BuildError
+from builder.sysroot import Content, Kind, Node, Sysroot
+from tests.support.mkelf import Spec, mkelf, sysroot_of
+
+ELF = mkelf(Spec(soname="liba.so"))
+DAMAGED = mkelf(Spec(needed=("libb.so",)))[:150]
+
+
+def _sysroot(folder: Path) -> Sysroot:
+    files: dict[str, bytes | str] = {
+        "/lib/liba.so": ELF,
+        "/lib/link.so": "liba.so",
+        "/etc/text": b"text" * 40,
+        "/etc/short": b"\x7fELF",
+        "/test/damaged": DAMAGED,
+    }
+    return sysroot_of(files, folder / "package.tar")
+
+
+def _node(sysroot: Sysroot, path: str) -> Node:
+    node = sysroot.get(path)
+    assert node is not None
+    return node
+
+
+def _forbid_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> int:
+        raise AssertionError("a file was read")
+
+    monkeypatch.setattr(facts_module, "_opened", refuse)
+
+
+def test_only_elf_files_are_given(tmp_path: Path) -> None:
+    facts = ElfFacts(None)
+    found = [(node.path, elf.soname) for node, elf in facts.elf_nodes(_sysroot(tmp_path))]
+    assert found == [("/lib/liba.so", "liba.so")]
+
+
+def test_a_damaged_file_is_passed_over_and_told(tmp_path: Path) -> None:
+    facts = ElfFacts(None)
+    list(facts.elf_nodes(_sysroot(tmp_path)))
+    assert list(facts.damaged) == ["/test/damaged"]
+    with pytest.raises(ElfError, match="/test/damaged is a damaged ELF file"):
+        facts.of(_node(_sysroot(tmp_path), "/test/damaged"))
+
+
+def test_folders_links_and_short_files_are_not_elf(tmp_path: Path) -> None:
+    sysroot = _sysroot(tmp_path)
+    assert [ElfFacts(None).of(_node(sysroot, path)) for path in ("/lib", "/lib/link.so", "/etc/short")] == [
+        None
+    ] * 3
+
+
+def test_nothing_is_read_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sysroot = _sysroot(tmp_path)
+    facts = ElfFacts(None)
+    first = list(facts.elf_nodes(sysroot))
+    _forbid_reading(monkeypatch)
+    assert list(facts.elf_nodes(sysroot)) == first
+
+
+def test_a_saved_cache_answers_without_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sysroot = _sysroot(tmp_path)
+    facts = ElfFacts(tmp_path / "cache")
+    first = list(facts.elf_nodes(sysroot))
+    facts.save()
+    _forbid_reading(monkeypatch)
+    later = ElfFacts(tmp_path / "cache")
+    assert list(later.elf_nodes(sysroot)) == first
+    assert later.damaged == facts.damaged
+
+
+def test_one_file_is_written_for_each_store_and_only_when_something_is_new(tmp_path: Path) -> None:
+    sysroot = _sysroot(tmp_path)
+    cache = tmp_path / "cache"
+    facts = ElfFacts(cache)
+    facts.save()
+    assert not cache.exists()
+    list(facts.elf_nodes(sysroot))
+    facts.save()
+    (file,) = cache.iterdir()
+    before = file.stat().st_mtime_ns
+    later = ElfFacts(cache)
+    list(later.elf_nodes(sysroot))
+    later.save()
+    assert file.stat().st_mtime_ns == before
+
+
+def test_new_facts_are_added_to_those_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sysroot = _sysroot(tmp_path)
+    for path in ("/lib/liba.so", "/etc/text"):
+        facts = ElfFacts(tmp_path / "cache")
+        facts.of(_node(sysroot, path))
+        facts.save()
+    _forbid_reading(monkeypatch)
+    later = ElfFacts(tmp_path / "cache")
+    assert later.of(_node(sysroot, "/lib/liba.so")) is not None
+    assert later.of(_node(sysroot, "/etc/text")) is None
+
+
+CACHES = {
+    "not JSON": b"{",
+    "not UTF-8": b"\xff\xfe",
+    "a list": b"[]",
+    "another version": b'{"version": 0, "elf": {}, "other": []}',
+    "fields missing": b'{"version": 1}',
+    "facts of another shape": b'{"version": 1, "elf": [1], "other": []}',
+    "others of another shape": b'{"version": 1, "elf": {}, "other": [[1]]}',
+    "too deep": b"[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("text", CACHES.values(), ids=CACHES)
+def test_a_bad_cache_is_ignored_and_written_anew(text: bytes, tmp_path: Path) -> None:
+    sysroot = _sysroot(tmp_path)
+    facts = ElfFacts(tmp_path / "cache")
+    list(facts.elf_nodes(sysroot))
+    facts.save()
+    (file,) = (tmp_path / "cache").iterdir()
+    good = file.read_bytes()
+    file.write_bytes(text)
+    later = ElfFacts(tmp_path / "cache")
+    assert len(list(later.elf_nodes(sysroot))) == 1
+    later.save()
+    assert file.read_bytes() == good
+
+
+def test_one_bad_fact_is_read_again(tmp_path: Path) -> None:
+    sysroot = _sysroot(tmp_path)
+    facts = ElfFacts(tmp_path / "cache")
+    list(facts.elf_nodes(sysroot))
+    facts.save()
+    (file,) = (tmp_path / "cache").iterdir()
+    document = json.loads(file.read_bytes())
+    document["elf"] = {
+        sha256: [1, 2] if isinstance(fact, list) else fact for sha256, fact in document["elf"].items()
+    }
+    file.write_text(json.dumps(document))
+    later = ElfFacts(tmp_path / "cache")
+    assert [elf.soname for _, elf in later.elf_nodes(sysroot)] == ["liba.so"]
+
+
+def test_a_file_without_a_checksum_is_not_cached_on_disk(tmp_path: Path) -> None:
+    store = tmp_path / "program"
+    store.write_bytes(ELF)
+    content = Content(store=store, offset=0, size=len(ELF), sha256="")
+    node = Node(path="/usr/bin/x", kind=Kind.FILE, mode=0o755, content=content)
+    facts = ElfFacts(tmp_path / "cache")
+    assert facts.of(node) is not None
+    facts.save()
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_damaged_file_is_named_by_the_path_that_is_asked_for(tmp_path: Path) -> None:
+    files: dict[str, bytes | str] = {"/one": DAMAGED, "/two": DAMAGED}
+    sysroot = sysroot_of(files, tmp_path / "store")
+    facts = ElfFacts(None)
+    list(facts.elf_nodes(sysroot))
+    assert [message.split()[0] for message in facts.damaged.values()] == ["/one", "/two"]
+
+
+def test_a_store_that_is_gone_is_an_error_that_names_it(tmp_path: Path) -> None:
+    sysroot = _sysroot(tmp_path)
+    (tmp_path / "package.tar").unlink()
+    with pytest.raises(BuildError, match=r"package\.tar could not be opened"):
+        ElfFacts(None).of(_node(sysroot, "/lib/liba.so"))
+
+
+def test_a_store_that_is_cut_short_is_an_elf_error(tmp_path: Path) -> None:
+    sysroot = _sysroot(tmp_path)
+    (tmp_path / "package.tar").write_bytes(ELF[:100])
+    with pytest.raises(ElfError, match="outside the file"):
+        ElfFacts(None).of(_node(sysroot, "/lib/liba.so"))
+
+
+def test_elftools_is_imported_only_when_something_is_parsed() -> None:
+    code = (
+        "import sys, builder.elf.closure, builder.elf.ldcache, builder.elf.facts;"
+        "print(any(name.startswith('elftools') for name in sys.modules))"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert told.stdout.strip() == "False"
