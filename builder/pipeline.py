@@ -1,8 +1,8 @@
-"""The way through the house, one line an arrow: recipe → lock → sysroot → closure → plan → image → scan → names."""
+"""The way through the house: recipe → lock → sysroot → closure → plan → image → scan → names."""
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +25,16 @@ from builder.scan.database import Database
 from builder.scan.gate import Candidate, approve, judge
 from builder.scan.model import ApprovedImage, ScanReport, Verdict
 from builder.scan.subject import scan_image
-from builder.sources.debian.archive import DebianArchive, Effects, Freshness, acquire, archive_state, lock, merged_tree
 from builder.sources.debian.apt_sources import Mirrors
+from builder.sources.debian.archive import (
+    DebianArchive,
+    Effects,
+    Freshness,
+    acquire,
+    archive_state,
+    lock,
+    merged_tree,
+)
 from builder.sources.local import local_files
 from builder.staging import staging
 from builder.sysroot import Package
@@ -57,9 +65,9 @@ class Workshop:
         """Runs programs of the machine."""
         return self.effects.runner
 
-    def now(self) -> datetime.datetime:
+    def now(self) -> dt.datetime:
         """The time, in UTC."""
-        return datetime.datetime.fromtimestamp(int(self.effects.clock()), tz=datetime.UTC)
+        return dt.datetime.fromtimestamp(int(self.effects.clock()), tz=dt.UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +81,7 @@ class Planned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Built:
-    """A finished build. After ``valid_until`` (unix time) its mirrors would be asked again, or its verdict differ."""
+    """A finished build. After ``valid_until`` (unix time) mirrors would be asked, or the verdict differ."""
 
     summary: BuildSummary
     images: tuple[Image, ...]
@@ -88,7 +96,9 @@ Show = Callable[[ScanReport, Verdict], None]
 def plan_recipe(recipe: Recipe, workshop: Workshop) -> Planned:
     """Recipe → lock → sysroot → closure → plan."""
     locked = lock_sources(recipe, workshop)
-    packages = acquire(locked.packages, cache=workshop.cache, freshness=workshop.freshness, effects=workshop.effects)
+    packages = acquire(
+        locked.packages, cache=workshop.cache, freshness=workshop.freshness, effects=workshop.effects
+    )
     workshop.progress.step(f"resolve {recipe.name} for {recipe.platform}")
     tree = merged_tree(packages)
     local = local_files(recipe.installs, recipe.files, tree)
@@ -107,7 +117,9 @@ def lock_sources(recipe: Recipe, workshop: Workshop) -> Lock:
         extra += ((certificates.PACKAGE, "the feature certificates"),)
     found: dict[str, LockedPackage] = {}
     for number, archive in enumerate(archives(recipe, workshop)):
-        for package in lock(archive, workshop.freshness, workshop.effects, extra=extra if number == 0 else ()):
+        for package in lock(
+            archive, workshop.freshness, workshop.effects, extra=extra if number == 0 else ()
+        ):
             found.setdefault(package.name, package)
     return Lock(platform=recipe.platform, packages=tuple(found[name] for name in sorted(found)))
 
@@ -198,7 +210,9 @@ def _scan(images: tuple[Image, ...], recipe: Recipe, workshop: Workshop) -> tupl
         for image in images:
             workshop.progress.step(f"scan {recipe.name} for {image.platform}")
             stored = open_image(image.directory, platform=image.platform)
-            report = scan_image(stored, database, subject=f"{recipe.name} ({image.platform})", now=workshop.now())
+            report = scan_image(
+                stored, database, subject=f"{recipe.name} ({image.platform})", now=workshop.now()
+            )
             read = tuple(layer.diff_id for layer in stored.layers)
             candidates.append(Candidate(image=image, report=report, read=read))
     return tuple(candidates)
@@ -245,11 +259,13 @@ def _fresh_until(recipes: tuple[Recipe, ...], workshop: Workshop) -> float:
 def _verdict_until(approved: ApprovedImage, policy: ScanPolicy) -> float:
     """When the calendar could change the verdict: a waiver ends, or the data becomes too old."""
     ends = [
-        datetime.datetime.combine(ignore.expires + datetime.timedelta(days=1), datetime.time(), datetime.UTC).timestamp()
+        dt.datetime.combine(ignore.expires + dt.timedelta(days=1), dt.time(), dt.UTC).timestamp()
         for ignore in policy.ignore
         if ignore.expires is not None
     ]
     if policy.max_database_age is not None:
-        dates = (report.database.date.timestamp() for report in approved.reports if report.database is not None)
+        dates = (
+            report.database.date.timestamp() for report in approved.reports if report.database is not None
+        )
         ends += (date + policy.max_database_age for date in dates)
     return min(ends, default=float("inf"))

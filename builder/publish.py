@@ -53,7 +53,9 @@ class Publication:
         return fitting[0]
 
 
-def publish(publication: Publication, outputs: Iterable[Output], *, runner: Runner, scratch: Path) -> tuple[str, ...]:
+def publish(
+    publication: Publication, outputs: Iterable[Output], *, runner: Runner, scratch: Path
+) -> tuple[str, ...]:
     """Write every output; the words for a person of where each went. ``scratch`` is an empty folder."""
     return tuple(_PUBLISHERS[output.kind](publication, output, runner, scratch) for output in outputs)
 

@@ -1,4 +1,4 @@
-"""Receipts of finished builds: when nothing that went in and nothing that came out has changed, nothing is done.
+"""Receipts of finished builds: when nothing that went in or came out has changed, nothing is done.
 
 A receipt is only trusted as long as the build would not have asked the mirror or the calendar anew.
 """
@@ -24,7 +24,7 @@ Stamp = tuple[str, int, int, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """``inputs`` are files that decided the result, ``outputs`` those that hold it; ``valid_until`` in unix time."""
+    """``inputs`` are files that decided the result, ``outputs`` those that hold it; times are unix times."""
 
     code: str
     inputs: tuple[Stamp, ...]
@@ -54,7 +54,9 @@ def output_stamps(outputs: Iterable[Output], digests: Iterable[Digest]) -> tuple
     for output in outputs:
         if output.path is None:
             return None
-        stamps.append(stamp(output.path / "index.json" if output.kind is OutputKind.OCI_LAYOUT else output.path))
+        stamps.append(
+            stamp(output.path / "index.json" if output.kind is OutputKind.OCI_LAYOUT else output.path)
+        )
         if output.kind is OutputKind.OCI_LAYOUT:
             stamps += (stamp(output.path / "blobs" / digest.algorithm / digest.encoded) for digest in digests)
     return tuple(stamps)

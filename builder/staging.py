@@ -16,7 +16,7 @@ _LOCK = "lock"
 
 @contextlib.contextmanager
 def staging(parent: Path) -> Iterator[Path]:
-    """A new folder inside ``parent``, gone afterwards whatever happens; ``parent`` goes too if it was made here.
+    """A new folder inside ``parent``, gone afterwards; ``parent`` goes too if it was made here and is empty.
 
     The folder holds a lock as long as its process lives. Folders whose lock is free were left by a process
     that was killed: they are removed first.

@@ -226,7 +226,9 @@ def read_content(content: Content) -> bytes:
     return payload
 
 
-_GLOB_TOKEN = re.compile(r"(?P<deep>\*\*/)|(?P<all>\*\*)|(?P<star>\*)|(?P<one>\?)|\[(?P<not>!?)(?P<set>[^\]/]+)\]")
+_GLOB_TOKEN = re.compile(
+    r"(?P<deep>\*\*/)|(?P<all>\*\*)|(?P<star>\*)|(?P<one>\?)|\[(?P<not>!?)(?P<set>[^\]/]+)\]"
+)
 
 
 @functools.lru_cache(maxsize=512)

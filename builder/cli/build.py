@@ -47,12 +47,18 @@ if TYPE_CHECKING:
 )
 @click.option("--force", is_flag=True, help="Build even if nothing has changed.")
 @database_option
-@click.option("--max-database-age", type=AGE, default=AS_WRITTEN, help="7d, 12h or any, instead of the recipe's.")
 @click.option(
-    "--unscannable", type=click.Choice(["fail", "warn"]), help="What cannot be judged, instead of the recipe's word."
+    "--max-database-age", type=AGE, default=AS_WRITTEN, help="7d, 12h or any, instead of the recipe's."
+)
+@click.option(
+    "--unscannable",
+    type=click.Choice(["fail", "warn"]),
+    help="What cannot be judged, instead of the recipe's word.",
 )
 @archive_options
-@click.option("--summary", type=click.Path(path_type=Path, dir_okay=False), help="Append a Markdown summary (CI jobs).")
+@click.option(
+    "--summary", type=click.Path(path_type=Path, dir_okay=False), help="Append a Markdown summary (CI jobs)."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @progress_options
 def command(**options: Any) -> None:
@@ -142,14 +148,14 @@ def _build_anew(path: Path, wanted: _Wanted, display: Progress, receipt: Path) -
     options = MachineOptions(archive=wanted.archive, cache=wanted.cache, database=wanted.database)
     workshop = make_workshop(options, display)
     built = build_image(recipes, workshop, show=_show(display, quiet=wanted.quiet))
-    if not uses_given(path, "{date}", "{git."):  # what the calendar decides is never "unchanged"
+    if not uses_given(document.inputs, "{date}", "{git."):  # what the calendar decides is never "unchanged"
         _keep_receipt(receipt, built, workshop)
     return built.summary
 
 
 def _laid_over(recipe: Recipe, wanted: _Wanted) -> Recipe:
-    from builder.recipe.outputs import parse_output  # noqa: PLC0415 (as in _build_anew)
     from builder.recipe.model import Unscannable  # noqa: PLC0415 (as in _build_anew)
+    from builder.recipe.outputs import parse_output  # noqa: PLC0415 (as in _build_anew)
 
     scan = recipe.scan
     if wanted.max_database_age != AS_WRITTEN:
@@ -157,7 +163,11 @@ def _laid_over(recipe: Recipe, wanted: _Wanted) -> Recipe:
     if wanted.unscannable:
         scan = replace(scan, unscannable=Unscannable(wanted.unscannable))
     try:
-        outputs = tuple(parse_output(text, Path.cwd()) for text in wanted.outputs) if wanted.outputs else recipe.outputs
+        outputs = (
+            tuple(parse_output(text, Path.cwd()) for text in wanted.outputs)
+            if wanted.outputs
+            else recipe.outputs
+        )
     except ValueError as error:
         raise click.UsageError(f"--to: {error}") from error
     return replace(recipe, scan=scan, outputs=outputs)

@@ -16,7 +16,9 @@ _ROOMS = ("archives", "packages", "elf", "receipts", "locks")
 
 
 @click.group("cache")
-@click.option("--cache", type=click.Path(path_type=Path, file_okay=False), help="Cache folder [ROOTLET_CACHE].")
+@click.option(
+    "--cache", type=click.Path(path_type=Path, file_okay=False), help="Cache folder [ROOTLET_CACHE]."
+)
 @click.pass_context
 def command(context: click.Context, cache: Path | None) -> None:
     """Packages, indexes and receipts; all of it is fetched or made again when it is missing."""

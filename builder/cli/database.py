@@ -17,7 +17,9 @@ OSV_BUCKET = "https://osv-vulnerabilities.storage.googleapis.com"
 
 @click.group("database")
 @database_option
-@click.option("--cache", type=click.Path(path_type=Path, file_okay=False), help="Cache folder [ROOTLET_CACHE].")
+@click.option(
+    "--cache", type=click.Path(path_type=Path, file_okay=False), help="Cache folder [ROOTLET_CACHE]."
+)
 @click.pass_context
 def command(context: click.Context, database: Path | None, cache: Path | None) -> None:
     """Vulnerability data: where it comes from, how old it is, and how to renew it."""
@@ -37,7 +39,13 @@ def command(context: click.Context, database: Path | None, cache: Path | None) -
 @progress_options
 @click.pass_obj
 def update_command(
-    folder: Path, ecosystems: tuple[str, ...], base_url: str, progress: str, progress_fd: int | None, *, quiet: bool
+    folder: Path,
+    ecosystems: tuple[str, ...],
+    base_url: str,
+    progress: str,
+    progress_fd: int | None,
+    *,
+    quiet: bool,
 ) -> None:
     """Fetch what changed since the last update; nothing is lost when that fails."""
     from builder.scan.database import ECOSYSTEMS, update  # noqa: PLC0415 (sqlite only where it is used)

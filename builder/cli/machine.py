@@ -83,7 +83,7 @@ def colour() -> bool:
 
 
 def make_progress(kind: str, *, descriptor: int | None) -> Progress:
-    """``auto``, ``bar``, ``plain``, ``json`` or ``none``; ``descriptor`` is where JSON lines go (default 2)."""
+    """``auto``, ``bar``, ``plain``, ``json`` or ``none``; JSON lines go to ``descriptor`` (default 2)."""
     if kind == "none":
         return Silent()
     if kind == "json":

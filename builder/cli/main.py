@@ -14,7 +14,7 @@ from types import FrameType
 import click
 
 from builder import __version__
-from builder.errors import RootletError
+from builder.errors import MachineError, RootletError
 
 INTERRUPTED = 130
 _COMMANDS = {
@@ -30,16 +30,16 @@ _COMMANDS = {
 class _OnDemand(click.Group):
     """A group whose commands are modules of this package, imported when they are asked for."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click's signature)
         return sorted(_COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 (as above)
         if cmd_name not in _COMMANDS:
             return None
         command: click.Command = importlib.import_module(f"builder.cli.{cmd_name}").command
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 (as above)
         with formatter.section("Commands"):
             formatter.write_dl(sorted(_COMMANDS.items()))
 
@@ -64,33 +64,37 @@ def run(arguments: Sequence[str]) -> int:
     """Run a command line and return its exit code (see builder/errors.py)."""
     signal.signal(signal.SIGTERM, _interrupt)  # what is in progress is cleaned up as after Ctrl-C
     try:
-        cli.main(list(arguments), prog_name="rootlet", standalone_mode=False)
-    except RootletError as error:
-        return _fail(error.message, error.hint, error.exit_code)
-    except click.UsageError as error:
+        result = cli.main(list(arguments), prog_name="rootlet", standalone_mode=False)
+    except Exception as error:  # noqa: BLE001 (the last door: every failure has its words and its exit code)
+        return _failed(error)
+    except KeyboardInterrupt:
+        return _say("interrupted; nothing was named and nothing is left behind", None, INTERRUPTED)
+    return result if isinstance(result, int) else 0
+
+
+def _failed(error: Exception) -> int:
+    if isinstance(error, RootletError):
+        return _say(error.message, error.hint, error.exit_code)
+    if isinstance(error, click.Abort):
+        return _say("interrupted", None, INTERRUPTED)
+    if isinstance(error, click.ClickException):
         error.show()
         return 2
-    except click.ClickException as error:
-        return _fail(error.format_message(), None, 2)
-    except (KeyboardInterrupt, click.Abort):
-        return _fail("interrupted; nothing was named and nothing is left behind", None, INTERRUPTED)
-    except BrokenPipeError:
+    if isinstance(error, BrokenPipeError):
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return INTERRUPTED
-    except OSError as error:
-        return _fail(_os_message(error), _os_hint(error), 9)
-    except Exception:  # noqa: BLE001 (the last door: a bug is shown whole and has its own exit code)
-        traceback.print_exc()
-        return _fail(f"this is a bug in rootlet {__version__}", "please report it with the lines above", 1)
-    return 0
+    if isinstance(error, OSError):
+        return _say(_os_message(error), _os_hint(error), MachineError.exit_code)
+    traceback.print_exception(error)
+    return _say(f"this is a bug in rootlet {__version__}", "please report it with the lines above", 1)
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _fail(message: str, hint: str | None, code: int) -> int:
+def _say(message: str, hint: str | None, code: int) -> int:
     sys.stderr.write(f"rootlet: {message}\n")
     if hint:
         sys.stderr.write(f"  hint: {hint}\n")

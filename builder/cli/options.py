@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,34 +53,70 @@ def stack(options: Iterable[Callable[[_Command], _Command]]) -> Callable[[_Comma
 
 recipe_options = stack(
     [
-        click.option("settings", "--set", multiple=True, metavar="NAME=VALUE", help="Set a variable of [vars]."),
-        click.option("profiles", "--profile", multiple=True, metavar="NAME", help="Lay [profile.NAME] over the recipe."),
-        click.option("platforms", "--platform", multiple=True, metavar="OS/ARCH", help="Build for these platforms only."),
+        click.option(
+            "settings", "--set", multiple=True, metavar="NAME=VALUE", help="Set a variable of [vars]."
+        ),
+        click.option(
+            "profiles", "--profile", multiple=True, metavar="NAME", help="Lay [profile.NAME] over the recipe."
+        ),
+        click.option(
+            "platforms",
+            "--platform",
+            multiple=True,
+            metavar="OS/ARCH",
+            help="Build for these platforms only.",
+        ),
     ]
 )
 
 archive_options = stack(
     [
-        click.option("--mirror", default="", envvar="ROOTLET_MIRROR", metavar="URL", help="Package mirror, instead of the machine's own."),
-        click.option("--security-mirror", default="", envvar="ROOTLET_SECURITY_MIRROR", metavar="URL", help="Mirror of security updates."),
+        click.option(
+            "--mirror",
+            default="",
+            envvar="ROOTLET_MIRROR",
+            metavar="URL",
+            help="Package mirror, instead of the machine's own.",
+        ),
+        click.option(
+            "--security-mirror",
+            default="",
+            envvar="ROOTLET_SECURITY_MIRROR",
+            metavar="URL",
+            help="Mirror of security updates.",
+        ),
         click.option("--refresh", is_flag=True, help="Ask the mirror even if its release files are fresh."),
         click.option("--offline", is_flag=True, help="Use only what is in the cache."),
-        click.option("--cache", type=click.Path(path_type=Path, file_okay=False), help="Cache folder [ROOTLET_CACHE]."),
+        click.option(
+            "--cache", type=click.Path(path_type=Path, file_okay=False), help="Cache folder [ROOTLET_CACHE]."
+        ),
     ]
 )
 
 progress_options = stack(
     [
-        click.option("--progress", type=click.Choice(["auto", "bar", "plain", "json", "none"]), default="auto", show_default=True, help="How progress is shown on standard error."),
+        click.option(
+            "--progress",
+            type=click.Choice(["auto", "bar", "plain", "json", "none"]),
+            default="auto",
+            show_default=True,
+            help="How progress is shown on standard error.",
+        ),
         click.option("--progress-fd", type=int, metavar="FD", help="Write JSON progress to this descriptor."),
         click.option("-q", "--quiet", is_flag=True, help="Show errors only."),
     ]
 )
 
-database_option = click.option("--database", type=click.Path(path_type=Path, file_okay=False), help="Folder of vulnerability data [ROOTLET_DATABASE].")
+database_option = click.option(
+    "--database",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of vulnerability data [ROOTLET_DATABASE].",
+)
 
 
-def recipe_request(settings: tuple[str, ...], profiles: tuple[str, ...], platforms: tuple[str, ...]) -> RecipeOptions:
+def recipe_request(
+    settings: tuple[str, ...], profiles: tuple[str, ...], platforms: tuple[str, ...]
+) -> RecipeOptions:
     """Check the words of ``recipe_options``. UsageError names the wrong one."""
     pairs = []
     for setting in settings:
@@ -106,9 +142,9 @@ def folders(cache: Path | None, database: Path | None) -> tuple[Path, Path]:
     return where, database.absolute() if database else machine.database_folder(where)
 
 
-def today() -> datetime.date:
+def today() -> dt.date:
     """The day, in UTC: waivers end everywhere at the same moment."""
-    return datetime.datetime.fromtimestamp(machine.now(), tz=datetime.UTC).date()
+    return dt.datetime.fromtimestamp(machine.now(), tz=dt.UTC).date()
 
 
 def read_archive_options(options: Mapping[str, Any]) -> ArchiveOptions:

@@ -35,7 +35,9 @@ def command(recipe: Path, *, as_json: bool, quiet: bool, **options: Any) -> None
     display = progress_display(options["progress"], options["progress_fd"], quiet=quiet)
     try:
         document = load_recipe(recipe, request)
-        workshop = make_workshop(MachineOptions(archive=archive, cache=options["cache"], database=None), display)
+        workshop = make_workshop(
+            MachineOptions(archive=archive, cache=options["cache"], database=None), display
+        )
         plans = [plan_recipe(document.recipe(platform), workshop).plan for platform in document.platforms]
     finally:
         display.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from pathlib import Path
 
 import click
@@ -19,16 +19,26 @@ _DEFAULT = ScanPolicy()
 @click.command("scan")
 @click.argument("reference")
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the report to a file.")
-@click.option("--fail-on", type=SEVERITY, default="high", show_default=True, help="Least severity that fails.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the report to a file."
+)
+@click.option(
+    "--fail-on", type=SEVERITY, default="high", show_default=True, help="Least severity that fails."
+)
 @click.option("--only-fixed", is_flag=True, help="Count only findings that an update mends.")
 @click.option(
-    "--unscannable", type=click.Choice(["fail", "warn"]), default="fail", show_default=True, help="What cannot be judged …"
+    "--unscannable",
+    type=click.Choice(["fail", "warn"]),
+    default="fail",
+    show_default=True,
+    help="What cannot be judged …",
 )
 @click.option("--max-database-age", type=AGE, default="7d", show_default=True, help="7d, 12h or any.")
 @click.option("--platform", help="OS/ARCH, where the reference holds several.")
 @database_option
-@click.option("--cache", type=click.Path(path_type=Path, file_okay=False), help="Cache folder [ROOTLET_CACHE].")
+@click.option(
+    "--cache", type=click.Path(path_type=Path, file_okay=False), help="Cache folder [ROOTLET_CACHE]."
+)
 def command(  # noqa: PLR0913 (one parameter for each option)
     reference: str,
     form: str,
@@ -58,7 +68,7 @@ def command(  # noqa: PLR0913 (one parameter for each option)
         unscannable=Unscannable(unscannable),
         max_database_age=max_database_age,
     )
-    now = datetime.datetime.fromtimestamp(int(machine.now()), tz=datetime.UTC)
+    now = dt.datetime.fromtimestamp(int(machine.now()), tz=dt.UTC)
     wanted = _platform(platform)
     with Database.open(folders(cache, database)[1]) as data:
         report = scan_reference(reference, data, platform=wanted, now=now)

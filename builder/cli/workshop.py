@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import datetime
-from collections.abc import Mapping
+import datetime as dt
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -80,20 +80,22 @@ def load_recipe(path: Path, options: RecipeOptions) -> Document:
 
 def given_variables(path: Path) -> Mapping[str, str]:
     """``{date}`` (UTC) and, where the recipe speaks of it, ``{git.sha}`` of the recipe's folder."""
-    day = datetime.datetime.fromtimestamp(machine.now(), tz=datetime.UTC)
+    day = dt.datetime.fromtimestamp(machine.now(), tz=dt.UTC)
     given = {"date": f"{day:%Y%m%d}"}
-    if uses_given(path, "{git."):
-        given |= _git_variables(path.absolute().parent, machine.runner())
+    given |= _git_variables(path.absolute().parent, machine.runner())
     return given
 
 
-def uses_given(path: Path, *words: str) -> bool:
-    """Whether the recipe file speaks of one of ``words``; a file that cannot be read does not."""
+def uses_given(paths: Iterable[Path], *words: str) -> bool:
+    """Whether one of the recipe's files speaks of one of ``words``; a file that cannot be read does not."""
+    return any(word.encode() in text for text in map(_bytes, paths) for word in words)
+
+
+def _bytes(path: Path) -> bytes:
     try:
-        text = path.read_bytes()
+        return path.read_bytes()
     except OSError:
-        return False
-    return any(word.encode() in text for word in words)
+        return b""
 
 
 def _git_variables(folder: Path, runner: Runner) -> dict[str, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from builder.elf.facts import ElfFacts
 from builder.elf.glibc import GlibcSearch
@@ -210,7 +211,7 @@ class _Process:
         self._is_program = root.elf.interpreter is not None
         self._main = search.admit(root, None)
         self._names: dict[str, Loaded] = {}
-        self._identities: dict[str, Loaded] = {}
+        self._identities: dict[tuple[Path | str, int], Loaded] = {}
         self._rtld = self._load_loader()
         self._register(self._main, "")
         if search.matches_program:

@@ -1,8 +1,8 @@
 """What the files of a sysroot say, each read at most once ever: a memory of ELF objects, kept on disk.
 
 Cached facts are keyed by the SHA-256 of the bytes, so they stay true wherever the bytes go. One JSON file
-holds the facts of one store file (that is, of one package); one that is damaged or of another version is
-ignored.
+holds the facts of one store file (that is, of one package), after a line with its checksum; one that is damaged
+or of another version is ignored.
 """
 
 from __future__ import annotations
@@ -152,12 +152,16 @@ def _encode(shelf: _Shelf) -> bytes:
     others = sorted(sha256 for sha256, fact in facts.items() if fact is None)
     known = {sha256: fact for sha256, fact in sorted(facts.items()) if fact is not None}
     document = {"version": _VERSION, "elf": known, "other": others}
-    return json.dumps(document, separators=(",", ":")).encode("ascii")
+    body = json.dumps(document, separators=(",", ":")).encode("ascii")
+    return hashlib.sha256(body).hexdigest().encode("ascii") + b"\n" + body
 
 
 def _decode(file: Path) -> dict[str, Any]:
     try:
-        document = json.loads(file.read_bytes())
+        digest, _, body = file.read_bytes().partition(b"\n")
+        if hashlib.sha256(body).hexdigest().encode("ascii") != digest:
+            return {}
+        document = json.loads(body)
         if document["version"] != _VERSION:
             return {}
         facts: dict[str, Any] = dict.fromkeys(document["other"])

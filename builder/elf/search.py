@@ -8,6 +8,7 @@ default ones.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from builder.elf.facts import ElfFacts
@@ -32,9 +33,10 @@ class Found:
     rule: str
 
     @property
-    def identity(self) -> str:
-        """Equal for two names of one file: loaders compare device and inode."""
-        return f"{self.node.package}:{self.node.hardlink}" if self.node.hardlink else self.path
+    def identity(self) -> tuple[Path | str, int]:
+        """Equal for two names of one file: loaders compare device and inode, hard links share their bytes."""
+        content = self.node.content
+        return (self.path, 0) if content is None else (content.store, content.offset)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
-"""Programs of the machine: a ``Command`` is a value, a ``Runner`` runs it. The only importer of subprocess."""
+"""Programs of the machine: a ``Command`` is a value, a ``Runner`` runs it. Only this imports subprocess."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -18,7 +19,7 @@ _GRACE_SECONDS = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """An argument vector without a shell. ``environment`` is all that the program sees besides the allow-list."""
+    """An argument vector without a shell. ``environment`` is added to the allow-listed variables."""
 
     argv: tuple[str, ...]
     description: str = field(default="", compare=False)
@@ -48,7 +49,16 @@ class Runner(Protocol):
         """Run to the end. BuildError when the status is not a success, MachineError when it cannot start."""
 
 
-_ALLOWED = ("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "XDG_RUNTIME_DIR", "XDG_DATA_HOME", "XDG_CONFIG_HOME")
+_ALLOWED = (
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "TMPDIR",
+    "XDG_RUNTIME_DIR",
+    "XDG_DATA_HOME",
+    "XDG_CONFIG_HOME",
+)
 
 
 class MachineRunner:
@@ -110,12 +120,8 @@ def _words(command: Command) -> str:
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
-    try:
+    with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(_GRACE_SECONDS)
-    except subprocess.TimeoutExpired:
-        pass
-    try:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass
     process.wait()

@@ -1,4 +1,4 @@
-"""skopeo and buildah as pure constructors of commands for the local container storage (containers/storage)."""
+"""skopeo and buildah as pure constructors of commands for the local container storage."""
 
 from __future__ import annotations
 
@@ -10,7 +10,15 @@ from builder.engine.command import Command
 def copy_to_storage(skopeo: str, layout: str, name: str, scratch: Path) -> Command:
     """Copy ``oci:LAYOUT`` under ``name``. skopeo ignores TMPDIR, so its scratch folder is given."""
     return Command(
-        argv=(skopeo, "--tmpdir", str(scratch), "copy", "--quiet", f"oci:{layout}", f"containers-storage:{name}"),
+        argv=(
+            skopeo,
+            "--tmpdir",
+            str(scratch),
+            "copy",
+            "--quiet",
+            f"oci:{layout}",
+            f"containers-storage:{name}",
+        ),
         description=f"skopeo copy to the container storage as {name}",
     )
 
@@ -24,7 +32,7 @@ def stored_config(skopeo: str, name: str) -> Command:
 
 
 def pull_archive(buildah: str, archive: Path, scratch: Path) -> Command:
-    """Import a docker-archive under the name that stands in it; the last line of its output is the image's ID.
+    """Import a docker-archive under the name that stands in it; its output ends with the image's ID.
 
     From an OCI layout buildah would make up a name of its own, after the folder.
     """

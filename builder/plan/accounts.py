@@ -42,7 +42,9 @@ class Accounts:
 
     def group(self) -> bytes:
         """The file /etc/group (group(5)), by number."""
-        return "".join(f"{group.name}:x:{group.gid}:{','.join(group.members)}\n" for group in self.groups).encode()
+        return "".join(
+            f"{group.name}:x:{group.gid}:{','.join(group.members)}\n" for group in self.groups
+        ).encode()
 
     def gid_of(self, user: User) -> int:
         """The user's primary group."""

@@ -23,7 +23,13 @@ LD_SO_CACHE = "/etc/ld.so.cache"
 
 
 def make_plan(
-    recipe: Recipe, sysroot: Sysroot, closure: Closure, local: LocalFiles, facts: ElfFacts, *, epoch: int | None
+    recipe: Recipe,
+    sysroot: Sysroot,
+    closure: Closure,
+    local: LocalFiles,
+    facts: ElfFacts,
+    *,
+    epoch: int | None,
 ) -> ImagePlan:
     """The image as data. ``epoch``: SOURCE_DATE_EPOCH, or None for the newest package's time.
 
@@ -148,7 +154,9 @@ def _feature_entries(recipe: Recipe, sysroot: Sysroot) -> list[Entry]:
         package=certificates.PACKAGE,
         reason=certificates.REASON,
     )
-    link = replace(file, path=certificates.OPENSSL_FILE, kind=Kind.SYMLINK, mode=0o777, content=None, target=file.path)
+    link = replace(
+        file, path=certificates.OPENSSL_FILE, kind=Kind.SYMLINK, mode=0o777, content=None, target=file.path
+    )
     return [file, link]
 
 
@@ -157,7 +165,11 @@ def _library_cache(entries: Mapping[str, Entry], sysroot: Sysroot, facts: ElfFac
     image = Sysroot(node for path in entries if (node := sysroot.get(path)) is not None)
     content = cache_for(image, facts, configuration=sysroot)
     reason = Reason(ReasonKind.CACHE)
-    return Entry(path=LD_SO_CACHE, kind=Kind.FILE, mode=0o644, content=content, reason=reason) if content else None
+    return (
+        Entry(path=LD_SO_CACHE, kind=Kind.FILE, mode=0o644, content=content, reason=reason)
+        if content
+        else None
+    )
 
 
 def _records(entries: Mapping[str, Entry], sysroot: Sysroot) -> list[Entry]:
@@ -165,7 +177,9 @@ def _records(entries: Mapping[str, Entry], sysroot: Sysroot) -> list[Entry]:
     for entry in entries.values():
         if entry.package and entry.kind is not Kind.DIRECTORY:
             owned.setdefault(entry.package, []).append(entry)
-    return [record for name in sorted(owned) for record in record_entries(sysroot.packages[name], owned[name])]
+    return [
+        record for name in sorted(owned) for record in record_entries(sysroot.packages[name], owned[name])
+    ]
 
 
 def _check_folders(entries: Mapping[str, Entry]) -> None:
@@ -173,7 +187,8 @@ def _check_folders(entries: Mapping[str, Entry]) -> None:
         parent = entries.get(path.rpartition("/")[0])
         if parent is not None and parent.kind is not Kind.DIRECTORY:
             raise ResolutionError(
-                f"{path} ({entry.reason}) lies below {parent.path}, which is a {parent.kind.value} ({parent.reason})",
+                f"{path} ({entry.reason}) lies below {parent.path}, "
+                f"which is a {parent.kind.value} ({parent.reason})",
                 hint="take one of the two out, or use the folder that the link leads to",
             )
 

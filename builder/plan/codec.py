@@ -83,7 +83,12 @@ def _entry_to_plain(entry: Entry) -> dict[str, Any]:
 def _content_to_plain(content: Content | bytes) -> dict[str, Any]:
     if isinstance(content, bytes):
         return {"base64": base64.b64encode(content).decode()}
-    return {"store": str(content.store), "offset": content.offset, "size": content.size, "sha256": content.sha256}
+    return {
+        "store": str(content.store),
+        "offset": content.offset,
+        "size": content.size,
+        "sha256": content.sha256,
+    }
 
 
 def _config(plain: Mapping[str, Any]) -> ImageConfig:

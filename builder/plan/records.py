@@ -49,7 +49,11 @@ def copyright_nodes(package: str, sysroot: Sysroot) -> tuple[Node, ...]:
 def record_entries(package: Package, entries: Iterable[Entry]) -> tuple[Entry, Entry]:
     """``status.d/NAME`` and ``status.d/NAME.md5sums`` for the package's ``entries`` in the image."""
     reason = Reason(ReasonKind.METADATA, package.name)
-    shipped = {entry.path: entry for entry in entries if entry.kind is Kind.FILE and entry.reason.kind is not ReasonKind.FEATURE}
+    shipped = {
+        entry.path: entry
+        for entry in entries
+        if entry.kind is Kind.FILE and entry.reason.kind is not ReasonKind.FEATURE
+    }
     sums = sorted((path[1:], _md5(entry, shipped, package)) for path, entry in shipped.items())
     listing = "".join(f"{digest}  {path}\n" for path, digest in sums)
     path = f"{STATUS_FOLDER}/{package.name}"
@@ -70,6 +74,8 @@ def _md5(entry: Entry, shipped: Mapping[str, Entry], package: Package) -> str:
     moved = entry.reason.kind in (ReasonKind.INSTALL, ReasonKind.ENTRYPOINT)  # perhaps from another path
     if listed is not None and not moved:
         return listed
-    content = shipped[entry.hardlink or entry.path].content  # configuration files are not listed by the package
+    content = shipped[
+        entry.hardlink or entry.path
+    ].content  # configuration files are not listed by the package
     payload = read_content(content) if isinstance(content, Content) else content or b""
     return hashlib.md5(payload, usedforsecurity=False).hexdigest()

@@ -51,7 +51,9 @@ def count_findings(severities: Iterable[Severity]) -> tuple[tuple[str, int], ...
     """Findings by severity, worst first; severities without findings are left out."""
     found = list(severities)
     return tuple(
-        (severity.name.lower(), found.count(severity)) for severity in sorted(Severity, reverse=True) if severity in found
+        (severity.name.lower(), found.count(severity))
+        for severity in sorted(Severity, reverse=True)
+        if severity in found
     )
 
 
@@ -59,7 +61,9 @@ def render_text(summary: BuildSummary, *, colour: bool) -> str:
     """A few aligned lines for a terminal."""
     bold, green, dim, plain = ("\x1b[1m", "\x1b[32m", "\x1b[2m", "\x1b[0m") if colour else ("", "", "", "")
     how = "unchanged" if summary.unchanged else "built, scanned and named"
-    lines = [f"{green}✓{plain} {bold}{', '.join(summary.references)}{plain}  {how} in {summary.seconds:.2f} s"]
+    lines = [
+        f"{green}✓{plain} {bold}{', '.join(summary.references)}{plain}  {how} in {summary.seconds:.2f} s"
+    ]
     for platform in summary.platforms:
         lines += [f"  {dim}{label:<10}{plain} {text}" for label, text in _rows(platform)]
     lines += [f"  {dim}{'digest':<10}{plain} {summary.digest}"]
@@ -71,7 +75,8 @@ def render_text(summary: BuildSummary, *, colour: bool) -> str:
 
 def _rows(platform: PlatformSummary) -> Iterable[tuple[str, str]]:
     yield "platform", str(platform.platform)
-    yield "size", f"{human_size(platform.compressed)} compressed, {human_size(platform.size)} unpacked{_share(platform)}"
+    sizes = f"{human_size(platform.compressed)} compressed, {human_size(platform.size)} unpacked"
+    yield "size", sizes + _share(platform)
     yield "files", f"{platform.files:,} from {platform.packages} packages{_full_count(platform)}"
     yield "findings", findings_text(platform)
     yield "data", platform.database
@@ -81,7 +86,8 @@ def _share(platform: PlatformSummary) -> str:
     if not platform.full_size:
         return ""
     share = 100 * platform.size / platform.full_size
-    return f" — {share:.0f} % of the {human_size(platform.full_size)} that the same packages take installed whole"
+    whole = human_size(platform.full_size)
+    return f" — {share:.0f} % of the {whole} that the same packages take installed whole"
 
 
 def _full_count(platform: PlatformSummary) -> str:
@@ -125,7 +131,10 @@ def render_plan(plan: ImagePlan, *, width: int = 100) -> str:
     """Packages with their share of the image, then every path with its reason."""
     entries = [entry for layer in plan.layers for entry in layer.entries]
     total = sum(entry.size for entry in entries)
-    lines = [f"{plan.platform}  {plan.distribution or 'no distribution'}  {human_size(total)} in {len(entries)} paths", ""]
+    lines = [
+        f"{plan.platform}  {plan.distribution or '-'}  {human_size(total)} in {len(entries)} paths",
+        "",
+    ]
     for package in sorted(plan.packages, key=lambda package: -package.size):
         kept = f"{human_size(package.size):>9} of {human_size(package.installed_size):>9}"
         lines.append(f"  {package.name:<28} {package.version:<28} {kept}  {package.files:>5} files")

@@ -103,7 +103,7 @@ class _Search:
     def _interpreter_missing(self, node: Node, program: str) -> None:
         if self._needed[node.path].reason.kind is ReasonKind.ENTRYPOINT:
             raise ResolutionError(
-                f"{program}, the interpreter of {node.path} that the image starts, is in no package of the recipe",
+                f"{program}, the interpreter of {node.path} that the image starts, is in no package",
                 hint="name the package that ships it in packages",
             )
         self._warn(f"{node.path} is a script for {program}, which the image does not have")
@@ -130,7 +130,8 @@ class _Search:
             return
         raise ResolutionError(
             "Libraries are missing:\n" + "\n".join(f"  {message}" for message in messages),
-            hint='name the package that ships them, drop the dependent, or say missing = "warn" under [runtime]',
+            hint="name the package that ships them, drop the dependent, "
+            'or say missing = "warn" under [runtime]',
         )
 
     def _comes_later(self, missing: MissingLibrary, provided: set[str]) -> bool:

@@ -145,5 +145,7 @@ def _libraries(recipe: Recipe, sysroot: Sysroot) -> Iterator[Wish]:
 
 def _library_folders(sysroot: Sysroot) -> tuple[str, ...]:
     """Where the C library is: every library folder of a distribution has a name like its folder's."""
-    found = {node.path.rpartition("/")[0] for node in sysroot if node.path.endswith(("/libc.so.6", "/libc.so"))}
+    found = {
+        node.path.rpartition("/")[0] for node in sysroot if node.path.endswith(("/libc.so.6", "/libc.so"))
+    }
     return (*sorted(found), *(folder for folder in ("/usr/local/lib", "/usr/lib") if folder not in found))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from pathlib import Path
 
 from builder.errors import ScanError
@@ -17,18 +17,18 @@ from builder.scan.model import ScanReport
 _PREFIXES = ("oci", "docker-archive", "oci-archive", "dir")
 
 
-def scan_image(
-    image: StoredImage, source: AdvisorySource, *, subject: str, now: datetime.datetime
-) -> ScanReport:
+def scan_image(image: StoredImage, source: AdvisorySource, *, subject: str, now: dt.datetime) -> ScanReport:
     """Judge what a container of ``image`` sees; every layer is proven on the way (BuildError)."""
     return scan_inventory(take_inventory(tree(image)), source, subject=subject, now=now)
 
 
 def scan_reference(
-    reference: str, source: AdvisorySource, *, platform: Platform | None, now: datetime.datetime
+    reference: str, source: AdvisorySource, *, platform: Platform | None, now: dt.datetime
 ) -> ScanReport:
-    """Judge ``reference``: ``oci:FOLDER[:TAG]``, ``docker-archive:FILE``, ``oci-archive:FILE``, ``dir:FOLDER``,
-    or a path, whose kind is then found out. ScanError when nothing is there, BuildError when it is damaged.
+    """Judge an image or a folder.
+
+    ``reference`` is ``oci:FOLDER[:TAG]``, ``docker-archive:FILE``, ``oci-archive:FILE``, ``dir:FOLDER``, or a
+    path, whose kind is then found out. ScanError when nothing is there, BuildError when it is damaged.
     """
     kind, path, name = split_reference(reference)
     if not path.exists():

@@ -19,8 +19,10 @@ _PROGRAM_MODE = 0o755
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalFiles:
-    """Nodes to lay over the packages' tree. ``user`` and ``group`` are names or numbers as written; the
-    numbers are not known yet. ``made`` has the bytes of nodes that carry no ``content``.
+    """Nodes to lay over the packages' tree.
+
+    ``user`` and ``group`` are names or numbers as written; the numbers are not known yet. ``made`` has the
+    bytes of nodes that carry no ``content``.
     """
 
     installed: tuple[tuple[Node, str], ...] = ()
@@ -115,7 +117,7 @@ def _walk(folder: Path, root: Path, install: Install) -> Iterator[Node]:
         relative = path.relative_to(root).as_posix()
         if _ignored(relative, install.ignore):
             continue
-        yield _local(path, f"{install.to}/{relative}", entry.stat(follow_symlinks=False), install)
+        yield _local(path, f"{install.to.rstrip('/')}/{relative}", entry.stat(follow_symlinks=False), install)
         if entry.is_dir(follow_symlinks=False):
             yield from _walk(path, root, install)
 
@@ -130,7 +132,7 @@ def _ignored(relative: str, patterns: tuple[str, ...]) -> bool:
 def _local(path: Path, to: str, status: os.stat_result, install: Install) -> Node:
     user, group = install.owner.user, install.owner.group
     if stat.S_ISLNK(status.st_mode):
-        target = os.readlink(path)
+        target = str(path.readlink())
         return Node(path=to, kind=Kind.SYMLINK, mode=0o777, target=target, user=user, group=group)
     if stat.S_ISDIR(status.st_mode):
         return Node(path=to, kind=Kind.DIRECTORY, mode=_FOLDER_MODE, user=user, group=group)

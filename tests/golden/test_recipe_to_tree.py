@@ -83,9 +83,14 @@ def packages(folder: Path) -> list[object]:
             folder,
             "app",
             {
-                "/usr/bin/app": File(content=mkelf(Spec(needed=("libdep.so.1", "libc.so.6"), interpreter=GLIBC_X86_64)), mode=0o755),
+                "/usr/bin/app": File(
+                    content=mkelf(Spec(needed=("libdep.so.1", "libc.so.6"), interpreter=GLIBC_X86_64)),
+                    mode=0o755,
+                ),
                 "/usr/bin/app-cli": File(hardlink="/usr/bin/app", mode=0o755),
-                "/usr/bin/ping": File(content=b"ping", mode=0o755, xattrs=(("security.capability", bytes(20)),)),
+                "/usr/bin/ping": File(
+                    content=b"ping", mode=0o755, xattrs=(("security.capability", bytes(20)),)
+                ),
                 "/usr/bin/wall": File(content=b"wall", mode=0o2755, group=("tty", 5)),
                 "/etc/app/app.conf": File(content=b"port = 8080\n", conffile=True),
                 "/etc/app/samples/one": File(content=b"1"),
@@ -100,7 +105,9 @@ def packages(folder: Path) -> list[object]:
             "dep",
             {
                 f"{LIB}/libdep.so.1": Link("libdep.so.1.2.3"),
-                f"{LIB}/libdep.so.1.2.3": File(content=mkelf(Spec(needed=("libc.so.6",), soname="libdep.so.1"))),
+                f"{LIB}/libdep.so.1.2.3": File(
+                    content=mkelf(Spec(needed=("libc.so.6",), soname="libdep.so.1"))
+                ),
                 f"{LIB}/libdep-other.so.1": File(content=mkelf(Spec(soname="libdep-other.so.1"))),
                 "/usr/share/dep/data.bin": File(content=b"data"),
                 "/usr/share/doc/dep": Link("dep-common"),
@@ -139,7 +146,12 @@ def packages(folder: Path) -> list[object]:
                 **copyright_of("ca-certificates"),
             },
         ),
-        make_package(folder, "unused", {"/usr/bin/unused": File(content=b"x", mode=0o755), **copyright_of("unused")}, newest=1_800_000_000),
+        make_package(
+            folder,
+            "unused",
+            {"/usr/bin/unused": File(content=b"x", mode=0o755), **copyright_of("unused")},
+            newest=1_800_000_000,
+        ),
     ]
 
 
@@ -149,7 +161,9 @@ def plan(tmp_path: Path) -> ImagePlan:
     (tmp_path / "config" / "local.conf").write_text("debug = false\n")
     (tmp_path / "config" / "local.conf").chmod(0o600)
     (tmp_path / "recipe.toml").write_text(RECIPE)
-    document = read_recipe(tmp_path / "recipe.toml", Request(folder=tmp_path, machine=AMD64), fragments=tmp_path)
+    document = read_recipe(
+        tmp_path / "recipe.toml", Request(folder=tmp_path, machine=AMD64), fragments=tmp_path
+    )
     recipe = document.recipe(AMD64)
     tree = merged_tree(packages(tmp_path))  # type: ignore[arg-type]  # a list of Package
     local = local_files(recipe.installs, recipe.files, tree)
@@ -208,8 +222,10 @@ def content(plan: ImagePlan, path: str, layout: Path) -> str:
     [
         (
             "etc/passwd",
-            "root:x:0:0::/root:/usr/sbin/nologin\napp:x:10001:10001::/var/lib/app:/usr/sbin/nologin\n"
-            "nobody:x:65534:65534::/nonexistent:/usr/sbin/nologin\n",
+            (
+                "root:x:0:0::/root:/usr/sbin/nologin\napp:x:10001:10001::/var/lib/app:/usr/sbin/nologin\n"
+                "nobody:x:65534:65534::/nonexistent:/usr/sbin/nologin\n"
+            ),
         ),
         ("etc/group", "root:x:0:\nadm:x:4:\ntty:x:5:\naudio:x:29:app\napp:x:10001:\nnogroup:x:65534:\n"),
         ("etc/ssl/certs/ca-certificates.crt", "-----A-----\n-----B-----\n"),
@@ -219,9 +235,11 @@ def content(plan: ImagePlan, path: str, layout: Path) -> str:
         ),
         (
             "var/lib/dpkg/status.d/base-files.md5sums",
-            "0ccaadd3ba9b6fcb8c3efdbe3ad7a1b8  etc/debian_version\n"
-            "55a2b9d8d3a4ff1a6ab9fb10ff1a3d45  usr/lib/os-release\n"
-            "e63b1d2f3e4ad0fb1b9ae4d5c6d0a3b1  usr/share/doc/base-files/copyright\n",
+            (
+                "0ccaadd3ba9b6fcb8c3efdbe3ad7a1b8  etc/debian_version\n"
+                "55a2b9d8d3a4ff1a6ab9fb10ff1a3d45  usr/lib/os-release\n"
+                "e63b1d2f3e4ad0fb1b9ae4d5c6d0a3b1  usr/share/doc/base-files/copyright\n"
+            ),
         ),
     ],
 )

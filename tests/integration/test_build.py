@@ -78,7 +78,9 @@ def _check_digests(base: Path, database: Path) -> None:
     assert len(set(digests.values())) == 1, digests
 
 
-def test_an_unchanged_build_does_nothing_and_a_lost_blob_is_made_again(tmp_path: Path, database: Path) -> None:
+def test_an_unchanged_build_does_nothing_and_a_lost_blob_is_made_again(
+    tmp_path: Path, database: Path
+) -> None:
     arguments = ("build", RECIPE, *AGE, "--database", database)
     first = rootlet(*arguments, cwd=tmp_path)
     again = rootlet(*arguments, cwd=tmp_path)
@@ -140,7 +142,9 @@ def test_a_waiver_with_a_reason_lets_the_image_through_until_its_day(tmp_path: P
     arguments = ("build", recipe, *AGE, "--database", database)
     done = rootlet(*arguments, cwd=tmp_path, status=5)
     found = sorted({word for word in done.stderr.split() if word.startswith("CVE-")})
-    waivers = ", ".join(f'{{ id = "{one.strip(",")}", reason = "test", expires = 2999-01-01 }}' for one in found)
+    waivers = ", ".join(
+        f'{{ id = "{one.strip(",")}", reason = "test", expires = 2999-01-01 }}' for one in found
+    )
     recipe.write_text(f"{text}ignore = [{waivers}]\n")
     assert "waived" in rootlet(*arguments, cwd=tmp_path).stderr
     recipe.write_text(f"{text}ignore = [{waivers.replace('2999', '2020')}]\n")
@@ -155,7 +159,9 @@ def test_a_waiver_with_a_reason_lets_the_image_through_until_its_day(tmp_path: P
         ('user = "ghost"\n', 3, "ghost"),
     ],
 )
-def test_errors_have_their_exit_code_and_say_what_to_do(tmp_path: Path, database: Path, more: str, status: int, words: str) -> None:
+def test_errors_have_their_exit_code_and_say_what_to_do(
+    tmp_path: Path, database: Path, more: str, status: int, words: str
+) -> None:
     write_recipe(tmp_path, more)
     done = rootlet("build", "recipe.toml", *AGE, "--database", database, cwd=tmp_path, status=status)
     assert words in done.stderr.replace("'", '"')
@@ -163,20 +169,38 @@ def test_errors_have_their_exit_code_and_say_what_to_do(tmp_path: Path, database
 
 
 def test_a_missing_package_names_the_nearest(tmp_path: Path, database: Path) -> None:
-    (tmp_path / "recipe.toml").write_text('schema = 1\nname = "x"\nsuite = "trixie"\npackages = ["redis-sever"]\n')
+    (tmp_path / "recipe.toml").write_text(
+        'schema = 1\nname = "x"\nsuite = "trixie"\npackages = ["redis-sever"]\n'
+    )
     done = rootlet("build", "recipe.toml", "--database", database, cwd=tmp_path, status=3)
     assert "redis-sever" in done.stderr
     assert "redis-server" in done.stderr
 
 
-def test_killed_at_any_moment_it_leaves_no_name_and_the_next_build_works(tmp_path: Path, database: Path) -> None:
-    arguments = [sys.executable, "-m", "builder", "build", str(RECIPE), *AGE, "--database", str(database), "--force"]
+def test_killed_at_any_moment_it_leaves_no_name_and_the_next_build_works(
+    tmp_path: Path, database: Path
+) -> None:
+    arguments = [
+        sys.executable,
+        "-m",
+        "builder",
+        "build",
+        str(RECIPE),
+        *AGE,
+        "--database",
+        str(database),
+        "--force",
+    ]
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
-    rootlet("build", RECIPE, *AGE, "--database", database, "--to", "oci:warm", cwd=tmp_path)  # packages are cached
+    rootlet(
+        "build", RECIPE, *AGE, "--database", database, "--to", "oci:warm", cwd=tmp_path
+    )  # packages are cached
     shutil.rmtree(tmp_path / "warm")
     for number, delay in enumerate((0.05, 0.2, 0.3, 0.4, 0.5, 0.6)):
         how = signal.SIGINT if number % 2 else signal.SIGKILL
-        process = subprocess.Popen(arguments, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        process = subprocess.Popen(
+            arguments, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
         time.sleep(delay)
         process.send_signal(how)
         output, _ = process.communicate()
@@ -188,7 +212,9 @@ def test_killed_at_any_moment_it_leaves_no_name_and_the_next_build_works(tmp_pat
             assert process.returncode in (130, -signal.SIGINT)  # the latter before anything was started
             assert not list(tmp_path.glob("dist/.rootlet-*"))
     rootlet("build", RECIPE, *AGE, "--database", database, cwd=tmp_path)
-    assert [path for path in tree(tmp_path) if path.count("/") < 2] == ["dist", "dist/redis"] or tree(tmp_path / "dist")[0] == "redis"
+    assert [path for path in tree(tmp_path) if path.count("/") < 2] == ["dist", "dist/redis"] or tree(
+        tmp_path / "dist"
+    )[0] == "redis"
     assert not list(tmp_path.glob("dist/.rootlet-*"))
 
 
@@ -198,11 +224,29 @@ def test_storage_gets_the_image_under_its_name(tmp_path: Path, database: Path) -
     recipe = write_recipe(tmp_path)
     recipe.write_text(recipe.read_text().replace('"small"', f'"{name}"'))
     try:
-        done = rootlet("build", recipe, *AGE, "--database", database, "--to", "storage", "--to", "docker-archive:x.tar", cwd=tmp_path)
-        shown = subprocess.run(
-            ["podman", "image", "inspect", f"localhost/{name}:latest", "--format", "{{.Id}}"], capture_output=True, text=True, check=True
+        done = rootlet(
+            "build",
+            recipe,
+            *AGE,
+            "--database",
+            database,
+            "--to",
+            "storage",
+            "--to",
+            "docker-archive:x.tar",
+            cwd=tmp_path,
         )
-        summary = json.loads(rootlet("build", recipe, *AGE, "--database", database, "--json", "--to", "oci:x", cwd=tmp_path).stdout)
+        shown = subprocess.run(
+            ["podman", "image", "inspect", f"localhost/{name}:latest", "--format", "{{.Id}}"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        summary = json.loads(
+            rootlet(
+                "build", recipe, *AGE, "--database", database, "--json", "--to", "oci:x", cwd=tmp_path
+            ).stdout
+        )
         assert summary["platforms"][0]["config"] == f"sha256:{shown.stdout.strip()}"
         assert (tmp_path / "x.tar").is_file()
         assert f"localhost/{name}:latest" in done.stderr

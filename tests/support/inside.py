@@ -1,7 +1,7 @@
 """Runs a program inside an unpacked image: read-only root, no network but the loopback, no privileges.
 
-As a script (in a network namespace of its own) it starts the service that a JSON description names, asks it once
-it answers, prints the answer and stops it. As a module it gives tests :func:`ask` and :func:`run`.
+As a script (in a network namespace of its own) it starts the service that a JSON description names, asks it
+once it answers, prints the answer and stops it. As a module it gives tests :func:`ask` and :func:`run`.
 """
 
 from __future__ import annotations
@@ -77,7 +77,8 @@ def command(image: Unpacked, arguments: Sequence[str] = (), *, argv: Sequence[st
         "--clearenv",
         "--new-session",
     ]
-    options += ["--ro-bind", str(image.root), "/", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]  # noqa: S108 (inside the image)
+    options += ["--ro-bind", str(image.root), "/", "--proc", "/proc", "--dev", "/dev"]
+    options += ["--tmpfs", "/tmp"]  # noqa: S108 (inside the image)
     for variable in config.get("Env", []):
         options += ["--setenv", *variable.split("=", 1)]
     if not any(variable.startswith("PATH=") for variable in config.get("Env", [])):

@@ -64,7 +64,8 @@ def make_package(
         architecture="amd64",
         source_name=f"{name}-src",
         source_version=version,
-        control=f"Package: {name}\nSource: {name}-src\nVersion: {version}\nArchitecture: amd64\nMaintainer: M <m@test>\n",
+        control=f"Package: {name}\nSource: {name}-src\nVersion: {version}\nArchitecture: amd64\n"
+        "Maintainer: M <m@test>\n",
         md5sums={path: hashlib.md5(_bytes(what, files)).hexdigest() for path, what in listed.items()},
         conffiles=tuple(path for path, what in files.items() if isinstance(what, File) and what.conffile),
         nodes=tuple(nodes.values()),

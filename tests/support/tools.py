@@ -36,7 +36,7 @@ def rootlet(
     status: int = 0,
     prefix: Sequence[str] = (),
 ) -> subprocess.CompletedProcess[str]:
-    """Run the command line as a user does; the exit code is asserted and both outputs are shown when it differs."""
+    """Run the command line as a user does; shows both outputs when the exit code is another than expected."""
     done = subprocess.run(
         [*prefix, sys.executable, "-m", "builder", *map(str, arguments)],
         cwd=cwd,

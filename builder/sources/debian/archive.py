@@ -5,7 +5,8 @@
     acquire         exact packages to unpacked ones in the store
     merged_tree     unpacked packages to a Sysroot (builder/sources/debian/tree.py)
 
-Everything is kept below one cache folder: ``releases/`` (verified release files, by request), ``indexes/``
+Everything is kept below one cache folder: ``releases/`` (verified release files, by request),
+``newest/`` (their latest dates), ``indexes/``
 (compiled Packages files, by content), ``locks/`` (answers), ``packages/`` (the store), ``downloads/``.
 Several processes may use one folder at the same time. Network code is imported only when the network is
 needed.
@@ -27,9 +28,17 @@ from builder.oci import Platform
 from builder.progress import Progress
 from builder.recipe.model import DebianSource
 from builder.sources.debian.apt_sources import Mirrors
-from builder.sources.debian.state import State, read_checked, read_state, write_checked, write_state
+from builder.sources.debian.state import (
+    IndexPlace,
+    State,
+    read_checked,
+    read_state,
+    write_checked,
+    write_state,
+)
 from builder.sources.debian.store import PackageStore
 from builder.sources.debian.suites import debian_architecture, suites_of
+from builder.sources.debian.sweep import sweep
 from builder.sources.debian.tree import merged_tree
 from builder.sysroot import Package
 
@@ -50,6 +59,9 @@ __all__ = [
 
 FORMAT = 1
 """Raised when the resolver's answers change; answers of another format count as absent."""
+
+SHIPPED_KEYS = Path(__file__).resolve().parent / "keys" / "debian-archive.pgp"
+"""Debian's own archive keys; keys/README.md says where they come from."""
 
 _TEN_YEARS = 10 * 365 * 86400.0
 
@@ -109,9 +121,8 @@ class DebianArchive:
         """The files of the keys that are trusted."""
         if self.source.keyring is not None:
             return (self.source.keyring,)
-        shipped = Path(__file__).resolve().parent / "keys" / "debian-archive.pgp"
         own = self.mirrors.keyrings if self.mirrors is not None and not self.source.mirror else ()
-        return (shipped, *(path for path in own if path.is_file()))
+        return (SHIPPED_KEYS, *(path for path in own if path.is_file()))
 
     @property
     def inline_keys(self) -> tuple[str, ...]:
@@ -214,17 +225,34 @@ def _refresh(
     trust = refresh.Trust(
         keys=openpgp.load_keys(archive.keyrings, archive.inline_keys),
         expires=archive.expires,
-        may_go_back=bool(archive.source.snapshot),
+        newest={} if archive.source.snapshot else _newest(archive),
         now=effects.clock(),
     )
     selection = refresh.Selection(
         components=archive.source.components, architecture=debian_architecture(archive.platform)
     )
     suites = suites_of(archive.source, archive.mirrors)
+    sweep(archive.cache, effects.clock())
     with effects.transport() as transport:
         state = refresh.refresh(suites, selection, trust, known, transport=transport, runner=effects.runner)
+    for suite in state.suites:
+        write_checked(_newest_path(archive, suite.url), {"date": suite.date})
     write_state(_state_path(archive, request), state)
     return state
+
+
+def _newest(archive: DebianArchive) -> dict[str, float]:
+    """Read the latest dates seen of the suites, whatever recipe asked for them."""
+    found = {}
+    for suite in suites_of(archive.source, archive.mirrors):
+        document = read_checked(_newest_path(archive, suite.folder))
+        if document is not None:
+            found[suite.folder] = float(document["date"])
+    return found
+
+
+def _newest_path(archive: DebianArchive, url: str) -> Path:
+    return archive.cache / "newest" / f"{hashlib.sha256(url.encode()).hexdigest()}.json"
 
 
 def _resolve(
@@ -234,13 +262,34 @@ def _resolve(
     effects: Effects,
     extra: tuple[tuple[str, str], ...],
 ) -> tuple[LockedPackage, ...]:
+    from builder.sources.debian.index import DamagedIndexError  # noqa: PLC0415 (imports sqlite3)
+
+    effects.progress.step(f"read the package lists of {archive.source.suite}")
+    places = tuple(place for suite in state.suites for place in suite.indexes)
+    removed: set[Path] = set()
+    while True:
+        try:
+            return _choose(archive, places, freshness, effects, extra)
+        except DamagedIndexError as damaged:
+            if freshness.offline or damaged.path in removed:
+                raise
+            damaged.path.unlink(missing_ok=True)
+            removed.add(damaged.path)
+
+
+def _choose(
+    archive: DebianArchive,
+    places: tuple[IndexPlace, ...],
+    freshness: Freshness,
+    effects: Effects,
+    extra: tuple[tuple[str, str], ...],
+) -> tuple[LockedPackage, ...]:
     from builder.sources.debian.dependencies import Want, resolve  # noqa: PLC0415 (only for a new answer)
     from builder.sources.debian.index import CombinedIndex, PackagesFile  # noqa: PLC0415 (imports sqlite3)
     from builder.sources.debian.refresh import compile_indexes  # noqa: PLC0415 (imports the network)
 
-    places = tuple(place for suite in state.suites for place in suite.indexes)
-    effects.progress.step(f"read the package lists of {archive.source.suite}")
-    paths = compile_indexes(places, archive.cache, None if freshness.offline else effects.transport)
+    transport = None if freshness.offline else effects.transport
+    paths = compile_indexes(places, archive.cache, transport, now=effects.clock())
     index = CombinedIndex(PackagesFile(path, place.base) for path, place in zip(paths, places, strict=True))
     wants = [Want(name=name) for name in archive.source.packages]
     wants += [Want(name=name, wanted_by=who, requested=False) for name, who in extra]

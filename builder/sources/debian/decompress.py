@@ -164,7 +164,7 @@ def _zstd() -> _Decoder:
 
 
 def _module_errors(kind: str) -> tuple[type[Exception], ...]:
-    errors: list[type[Exception]] = [lzma.LZMAError, zlib.error, EOFError, OSError, ValueError]
+    errors: list[type[Exception]] = [lzma.LZMAError, zlib.error, EOFError, ValueError]
     if kind == "zst":
         errors.append(_zstd_module().ZstdError)
     if kind == "gz":

@@ -11,9 +11,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 from builder.errors import BuildError, ResolutionError
+from builder.sources.debian.candidates import Candidate, Index, Provider
 from builder.sources.debian.relations import Relation, parse_alternatives, parse_relations
 
 _MOST_REVISIONS = 1000
@@ -22,54 +22,6 @@ _LETTERS = 3
 _RANK = {"required": 0, "important": 1, "standard": 2, "optional": 3}
 RECIPE = "recipe"
 """``wanted_by`` of what the recipe names."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
-    """A version of a package that an archive offers. Relations are text as the archive writes it.
-
-    ``url``, ``size`` (bytes) and ``sha256`` (hex) are those of the .deb.
-    """
-
-    name: str
-    version: str
-    architecture: str
-    source_name: str = ""
-    source_version: str = ""
-    pre_depends: str = ""
-    depends: str = ""
-    conflicts: str = ""
-    breaks: str = ""
-    provides: str = ""
-    multi_arch: str = ""
-    priority: str = ""
-    url: str = ""
-    size: int = 0
-    sha256: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.name} {self.version}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Provider:
-    """A package that provides a name; ``version`` is that of the name, "" where none is given."""
-
-    candidate: Candidate
-    version: str
-
-
-class Index(Protocol):
-    """What the resolver asks of an archive."""
-
-    def named(self, name: str) -> tuple[Candidate, ...]:
-        """Every version of a package, the highest first."""
-
-    def providers(self, name: str) -> tuple[Provider, ...]:
-        """Every package version that provides ``name``, by package name, the highest version first."""
-
-    def names(self) -> Iterable[str]:
-        """Every package's name, for messages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

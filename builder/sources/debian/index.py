@@ -19,7 +19,7 @@ from pathlib import Path
 from builder.dpkg.control import source_of
 from builder.dpkg.version import version_key
 from builder.errors import BuildError, MachineError
-from builder.sources.debian.dependencies import Candidate, Provider
+from builder.sources.debian.candidates import Candidate, Provider
 from builder.sources.debian.relations import parse_relations
 
 FORMAT = 1
@@ -149,6 +149,14 @@ def _blocks(pieces: Iterable[bytes], name: str) -> Iterator[bytes]:
     yield rest
 
 
+class DamagedIndexError(BuildError):
+    """A compiled index cannot be read; ``path`` is its file. Removing it mends that."""
+
+    def __init__(self, path: Path, error: object) -> None:
+        super().__init__(f"{path} is damaged: {error}", hint=f"remove {path}; rootlet makes it again")
+        self.path = path
+
+
 class PackagesFile:
     """One compiled index, open for reading. ``base`` is the address that its file names are relative to."""
 
@@ -160,9 +168,9 @@ class PackagesFile:
             self._connection = sqlite3.connect(f"file:{_quoted(path)}?immutable=1", uri=True)
             (found,) = self._connection.execute("PRAGMA user_version").fetchone()
         except sqlite3.Error as error:
-            raise self._damaged(error) from error
+            raise DamagedIndexError(path, error) from error
         if found != FORMAT:
-            raise self._damaged(f"format {found}")
+            raise DamagedIndexError(path, f"format {found}")
 
     def close(self) -> None:
         """Close the file."""
@@ -197,13 +205,7 @@ class PackagesFile:
         try:
             return self._connection.execute(query).fetchall()
         except sqlite3.Error as error:
-            raise self._damaged(error) from error
-
-    def _damaged(self, error: object) -> BuildError:
-        return BuildError(
-            f"{self.path} is damaged: {error}",
-            hint=f"remove {self.path}; rootlet makes it again",
-        )
+            raise DamagedIndexError(self.path, error) from error
 
     def _candidate(self, paragraph: bytes) -> Candidate:
         fields = {

@@ -10,15 +10,12 @@ import base64
 import binascii
 import re
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from builder.engine.command import Command, Runner
 from builder.errors import BuildError, MachineError
-
-SHIPPED_KEYS = Path(__file__).resolve().parent / "keys" / "debian-archive.pgp"
-"""Debian's own archive keys; keys/README.md says where they come from."""
 
 _BEGIN = b"-----BEGIN PGP SIGNED MESSAGE-----"
 _ARMOUR = re.compile(
@@ -199,18 +196,6 @@ def _binary(name: str, ring: bytes) -> bytes:
     if not packets or packets[0] < 0x80:  # noqa: PLR2004 (the bit)
         raise MachineError(f"{name} is not a file of OpenPGP keys")
     return packets
-
-
-def state_of(paths: Iterable[Path]) -> Mapping[str, tuple[int, int]]:
-    """Size and time of key files, to notice that they were exchanged; absent ones are (0, 0)."""
-    found = {}
-    for path in paths:
-        try:
-            status = path.stat()
-            found[str(path)] = (status.st_size, status.st_mtime_ns)
-        except OSError:
-            found[str(path)] = (0, 0)
-    return found
 
 
 def _with_newline(text: bytes) -> bytes:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+import secrets
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,13 +29,13 @@ _JOBS = 4
 class Trust:
     """How release files are judged. ``keys`` are binary OpenPGP keys.
 
-    ``expires``: Valid-Until counts. ``may_go_back``: a release file may be older than the one known before,
-    as in a snapshot. ``now`` in seconds since the epoch.
+    ``expires``: Valid-Until counts. ``newest``: the latest date that was ever seen of each suite's folder, by
+    its address; an older release file is refused. Empty for a snapshot. Times in seconds since the epoch.
     """
 
     keys: tuple[bytes, ...]
     expires: bool
-    may_go_back: bool
+    newest: Mapping[str, float]
     now: float
 
 
@@ -77,11 +78,12 @@ def refresh(
 
 
 def compile_indexes(
-    places: tuple[IndexPlace, ...], cache: Path, transport: Callable[[], Transport] | None
+    places: tuple[IndexPlace, ...], cache: Path, transport: Callable[[], Transport] | None, *, now: float
 ) -> tuple[Path, ...]:
     """Return the compiled form of each Packages file; those that are not there yet are fetched and compiled.
 
-    ``transport`` None means offline: MachineError when something would have to be fetched.
+    ``transport`` None means offline: MachineError when something would have to be fetched. ``now`` marks the
+    files as used.
     """
     paths = tuple(index_path(cache / "indexes", place.sha256) for place in places)
     wanting = {place.sha256: place for place, path in zip(places, paths, strict=True) if not path.exists()}
@@ -95,7 +97,7 @@ def compile_indexes(
             for _ in pool.map(lambda place: _compile(place, cache, door), wanting.values()):
                 pass
     for path in paths:
-        os.utime(path)
+        os.utime(path, (now, now))
     return paths
 
 
@@ -115,14 +117,14 @@ class _Asker:
         try:
             response = self._transport.get(url, limit=_MOST_RELEASE, headers=headers)
         except NotFoundError:
-            return self._ask_detached(suite, known)
+            return self._ask_detached(suite)
         if response.status == 304 and known is not None:  # noqa: PLR2004 (Not Modified)
             self._check_expiry(known)
             return known
         text = verify_clearsigned(response.body, self._trust.keys, name=url, runner=self._runner)
-        return self._read(suite, known, text, (response.etag, response.last_modified))
+        return self._read(suite, text, (response.etag, response.last_modified))
 
-    def _ask_detached(self, suite: Suite, known: SuiteState | None) -> SuiteState | None:
+    def _ask_detached(self, suite: Suite) -> SuiteState | None:
         url = f"{suite.folder}/Release"
         try:
             release = self._transport.get(url, limit=_MOST_RELEASE)
@@ -132,14 +134,12 @@ class _Asker:
                 raise BuildError(f"{url} is not signed: there is no Release.gpg beside it") from error
             return None
         text = verify_detached(release.body, signature.body, self._trust.keys, name=url, runner=self._runner)
-        return self._read(suite, known, text, ("", ""))
+        return self._read(suite, text, ("", ""))
 
-    def _read(
-        self, suite: Suite, known: SuiteState | None, text: bytes, validators: tuple[str, str]
-    ) -> SuiteState:
+    def _read(self, suite: Suite, text: bytes, validators: tuple[str, str]) -> SuiteState:
         release = parse_release(text, name=f"{suite.folder}/InRelease")
         check_release(release, suite=suite.name, now=self._trust.now, expires=self._trust.expires)
-        if known is not None and release.date < known.date and not self._trust.may_go_back:
+        if release.date < self._trust.newest.get(suite.folder, 0.0):
             raise BuildError(
                 f"{release.name} is older than the one this mirror gave before: the mirror is out of date, "
                 "or someone keeps updates from this machine",
@@ -215,7 +215,7 @@ def _fetch_index(place: IndexPlace, folder: Path, transport: Transport) -> tuple
         parent, _, name = path.rpartition("/")
         by_hash = [f"{parent}/by-hash/SHA256/{sha256}"] if place.by_hash else []
         for address in [*by_hash, f"{parent}/{name}"]:
-            destination = folder / f"{sha256}.{os.getpid()}"
+            destination = folder / f"{sha256}.{secrets.token_hex(6)}"
             try:
                 transport.fetch(
                     Download(

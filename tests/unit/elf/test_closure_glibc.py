@@ -89,6 +89,14 @@ def test_a_library_that_needs_the_loader_by_name_brings_the_loaders_link(tmp_pat
     assert (edge.provider, [node.path for node in edge.links]) == (LOADER, [GLIBC_X86_64])
 
 
+def test_a_hard_link_of_a_loaded_file_is_not_loaded_again(tmp_path: Path) -> None:
+    files = {ROOT: mkelf(main("liba.so", "libb.so", runpath="/p:/q")), "/p/liba.so": mkelf(lib("libgone.so"))}
+    sysroot = sysroot_of({**SYSTEM, **files}, tmp_path / "store", hardlinks={"/q/libb.so": "/p/liba.so"})
+    closure = elf_closure(ROOT, sysroot, ElfFacts(None))
+    assert (ROOT, "libb.so", "/q/libb.so", "RUNPATH /q") in edges(closure)
+    assert [missing.dependent for missing in closure.missing] == ["/p/liba.so"]
+
+
 def test_library_path_goes_after_rpath_and_before_runpath(tmp_path: Path) -> None:
     files: dict[str, Spec | bytes | str] = {
         ROOT: main("liba.so", runpath="/p"),

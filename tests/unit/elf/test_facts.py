@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -113,6 +114,20 @@ def test_new_facts_are_added_to_those_on_disk(tmp_path: Path, monkeypatch: pytes
     assert later.of(_node(sysroot, "/etc/text")) is None
 
 
+def signed(body: bytes) -> bytes:
+    return hashlib.sha256(body).hexdigest().encode() + b"\n" + body
+
+
+def test_a_changed_letter_in_the_cache_is_noticed(tmp_path: Path) -> None:
+    sysroot = _sysroot(tmp_path)
+    facts = ElfFacts(tmp_path / "cache")
+    list(facts.elf_nodes(sysroot))
+    facts.save()
+    (file,) = (tmp_path / "cache").iterdir()
+    file.write_bytes(file.read_bytes().replace(b"liba.so", b"libz.so"))
+    assert [elf.soname for _, elf in ElfFacts(tmp_path / "cache").elf_nodes(sysroot)] == ["liba.so"]
+
+
 CACHES = {
     "not JSON": b"{",
     "not UTF-8": b"\xff\xfe",
@@ -133,7 +148,7 @@ def test_a_bad_cache_is_ignored_and_written_anew(text: bytes, tmp_path: Path) ->
     facts.save()
     (file,) = (tmp_path / "cache").iterdir()
     good = file.read_bytes()
-    file.write_bytes(text)
+    file.write_bytes(signed(text))
     later = ElfFacts(tmp_path / "cache")
     assert len(list(later.elf_nodes(sysroot))) == 1
     later.save()
@@ -146,11 +161,11 @@ def test_one_bad_fact_is_read_again(tmp_path: Path) -> None:
     list(facts.elf_nodes(sysroot))
     facts.save()
     (file,) = (tmp_path / "cache").iterdir()
-    document = json.loads(file.read_bytes())
+    document = json.loads(file.read_bytes().partition(b"\n")[2])
     document["elf"] = {
         sha256: [1, 2] if isinstance(fact, list) else fact for sha256, fact in document["elf"].items()
     }
-    file.write_text(json.dumps(document))
+    file.write_bytes(signed(json.dumps(document).encode()))
     later = ElfFacts(tmp_path / "cache")
     assert [elf.soname for _, elf in later.elf_nodes(sysroot)] == ["liba.so"]
 

@@ -33,7 +33,7 @@ def library(soname: str, *needed: str, **fields: Any) -> File:
     return File(content=mkelf(Spec(needed=needed, soname=soname, **fields)))
 
 
-LIBC = {
+LIBC: dict[str, Dir | File | Link] = {
     LOADER: File(content=mkelf(Spec(soname="ld-linux-x86-64.so.2", rodata=_FOLDERS)), mode=0o755),
     "/usr/lib64/ld-linux-x86-64.so.2": Link("../lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"),
     f"{LIB}/libc.so.6": library("libc.so.6"),
@@ -85,7 +85,7 @@ CASES = (
         ),
     ),
     Case(
-        "a program brings its interpreter and libraries with every link crossed, and nothing else of a dependency",
+        "a program brings its interpreter and libraries with every link crossed, and nothing else",
         app={"/usr/bin/app": program("libdep.so.1", "libc.so.6")},
         dep={
             f"{LIB}/libdep.so.1": Link("libdep.so.1.2"),
@@ -130,7 +130,10 @@ CASES = (
             "/usr/bin/app": File(content=b"#!/usr/bin/env -S FOO=1 dep --fast\n", mode=0o755),
             "/usr/share/app/not-executable": File(content=b"#!/usr/bin/missing\n"),
         },
-        dep={"/usr/bin/env": File(content=b"env", mode=0o755), "/usr/bin/dep": File(content=b"dep", mode=0o755)},
+        dep={
+            "/usr/bin/env": File(content=b"env", mode=0o755),
+            "/usr/bin/dep": File(content=b"dep", mode=0o755),
+        },
         expect={
             "/usr/bin/env": "script interpreter of /usr/bin/app",
             "/usr/bin/dep": "script interpreter of /usr/bin/app",
@@ -154,7 +157,11 @@ CASES = (
     Case(
         "an entry point is looked up on PATH and through links",
         app={"/usr/share/app/data": File(content=b"x")},
-        dep={"/usr/bin/dep": Link("/etc/alternatives/dep"), "/etc/alternatives/dep": Link("/usr/bin/dep-1"), "/usr/bin/dep-1": program("libc.so.6")},
+        dep={
+            "/usr/bin/dep": Link("/etc/alternatives/dep"),
+            "/etc/alternatives/dep": Link("/usr/bin/dep-1"),
+            "/usr/bin/dep-1": program("libc.so.6"),
+        },
         config=ImageConfig(cmd=("dep", "--serve")),
         expect={
             "/usr/bin/dep-1": "started by the image cmd",
@@ -177,7 +184,10 @@ CASES = (
     ),
     Case(
         "a link of the payload brings its target, and a folder that one package ships whole",
-        app={"/usr/share/app/modules": Link("../../lib/dep/modules"), "/usr/share/app/shared": Link("/usr/lib")},
+        app={
+            "/usr/share/app/modules": Link("../../lib/dep/modules"),
+            "/usr/share/app/shared": Link("/usr/lib"),
+        },
         dep={"/usr/lib/dep/modules/one.conf": File(content=b"1"), "/usr/lib/dep/other": File(content=b"2")},
         expect={
             "/usr/lib/dep/modules": "target of the symbolic link /usr/share/app/modules",
@@ -189,14 +199,23 @@ CASES = (
     Case(
         "a link that leads to itself or to nothing stays as it is",
         app={"/usr/share/app/loop": Link("loop"), "/usr/share/app/dangling": Link("/nowhere")},
-        expect={"/usr/share/app/loop": "payload of the named package app", "/usr/share/app/dangling": "payload of the named package app"},
+        expect={
+            "/usr/share/app/loop": "payload of the named package app",
+            "/usr/share/app/dangling": "payload of the named package app",
+        },
         warnings=("/usr/share/app/loop is a link that leads to itself",),
     ),
     Case(
         "keep takes files of dependencies and drop takes files away, but never a needed library",
         app={"/usr/bin/app": program("libdep.so.1"), "/usr/share/app/big": File(content=b"big")},
-        dep={f"{LIB}/libdep.so.1": library("libdep.so.1"), "/usr/share/dep/a/b.txt": File(content=b"b"), "/usr/share/dep/c.txt": File(content=b"c")},
-        runtime=Runtime(keep=("/usr/share/dep/**",), drop=("/usr/share/app/*", "/usr/share/dep/c.*", f"{LIB}/**")),
+        dep={
+            f"{LIB}/libdep.so.1": library("libdep.so.1"),
+            "/usr/share/dep/a/b.txt": File(content=b"b"),
+            "/usr/share/dep/c.txt": File(content=b"c"),
+        },
+        runtime=Runtime(
+            keep=("/usr/share/dep/**",), drop=("/usr/share/app/*", "/usr/share/dep/c.*", f"{LIB}/**")
+        ),
         expect={
             "/usr/share/dep/a/b.txt": "kept by the recipe: /usr/share/dep/**",
             f"{LIB}/libdep.so.1": f"DT_NEEDED of /usr/bin/app (default folder {LIB})",
@@ -214,7 +233,10 @@ CASES = (
         app={"/usr/bin/app": program("libc.so.6")},
         dep={f"{LIB}/libplug.so.1": library("libplug.so.1", "libm.so.6")},
         runtime=Runtime(libraries=("libplug.so.1",)),
-        expect={f"{LIB}/libplug.so.1": "library named by the recipe libplug.so.1", f"{LIB}/libm.so.6": f"DT_NEEDED of {LIB}/libplug.so.1 (default folder {LIB})"},
+        expect={
+            f"{LIB}/libplug.so.1": "library named by the recipe libplug.so.1",
+            f"{LIB}/libm.so.6": f"DT_NEEDED of {LIB}/libplug.so.1 (default folder {LIB})",
+        },
     ),
     Case(
         "a library loaded by name that is not there is refused",
@@ -226,9 +248,16 @@ CASES = (
         "a file that the recipe makes can be the entry point",
         app={"/usr/share/app/data": File(content=b"x")},
         dep={"/usr/bin/dep": program("libc.so.6")},
-        files=(RecipeFile(path="/start", content="#!/usr/bin/dep\n", mode=0o755), RecipeFile(path="/alias", type=FileType.SYMLINK, target="/start")),
+        files=(
+            RecipeFile(path="/start", content="#!/usr/bin/dep\n", mode=0o755),
+            RecipeFile(path="/alias", type=FileType.SYMLINK, target="/start"),
+        ),
         config=ImageConfig(entrypoint=("/alias",)),
-        expect={"/start": "started by the image entrypoint", "/usr/bin/dep": "script interpreter of /start", "/alias": "symbolic link crossed to reach /start"},
+        expect={
+            "/start": "started by the image entrypoint",
+            "/usr/bin/dep": "script interpreter of /start",
+            "/alias": "symbolic link crossed to reach /start",
+        },
     ),
     Case(
         "LD_LIBRARY_PATH of the image is searched",
@@ -298,5 +327,9 @@ def test_a_program_from_a_local_folder_is_resolved_among_the_packages(tmp_path: 
 
 
 def test_a_missing_library_of_another_entry_is_not_hidden_by_warn(tmp_path: Path) -> None:
-    case = replace(CASES[2], runtime=Runtime(missing=Missing.WARN), app={"/usr/bin/a": program("liba.so"), "/usr/bin/b": program("libb.so")})
+    case = replace(
+        CASES[2],
+        runtime=Runtime(missing=Missing.WARN),
+        app={"/usr/bin/a": program("liba.so"), "/usr/bin/b": program("libb.so")},
+    )
     assert len(closure_of(case, tmp_path).warnings) == 2

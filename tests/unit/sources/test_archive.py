@@ -48,7 +48,7 @@ OFFLINE = replace(HOUR, offline=True)
 EXTRA = (("base-files", "every image"),)
 
 
-def take(world: World, archive: DebianArchive, freshness: Freshness = HOUR) -> tuple[Package, ...]:
+def take(archive: DebianArchive, freshness: Freshness = HOUR) -> tuple[Package, ...]:
     locked = lock(archive, freshness, effects(), extra=EXTRA)
     return acquire(locked, cache=archive.cache, freshness=freshness, effects=effects())
 
@@ -73,7 +73,7 @@ def test_from_names_to_a_tree(world: World) -> None:
 def test_nothing_is_asked_twice(world: World) -> None:
     world.publish(APP, LIB, BASE)
     archive = world.archive("app")
-    first = take(world, archive)
+    first = take(archive)
     world.server.requests.clear()
     state = archive_state(archive, HOUR, no_network())
     assert state is not None
@@ -91,9 +91,7 @@ def test_indexes_are_fetched_by_checksum(world: World) -> None:
     assert asked[0].startswith("/debian/dists/test/main/binary-amd64/by-hash/SHA256/")
 
 
-@pytest.mark.parametrize(
-    "forms", [("xz", ""), ("gz", ""), ("gz", "xz", ""), ("",)], ids=lambda forms: "+".join(forms)
-)
+@pytest.mark.parametrize("forms", [("xz", ""), ("gz", ""), ("gz", "xz", ""), ("",)], ids="+".join)
 @pytest.mark.parametrize("by_hash", [True, False], ids=["by checksum", "by name"])
 def test_every_form_of_index(world: World, forms: tuple[str, ...], *, by_hash: bool) -> None:
     world.publish(APP, LIB, BASE, suite=SuiteText(name="test", forms=forms, by_hash=by_hash))
@@ -147,7 +145,7 @@ def test_pin(world: World) -> None:
 
 def test_folder_as_mirror(world: World) -> None:
     world.publish(APP, LIB, BASE)
-    assert len(take(world, world.archive("app", mirror=f"file://{world.mirror}"))) == 3
+    assert len(take(world.archive("app", mirror=f"file://{world.mirror}"))) == 3
 
 
 def test_snapshot_addresses_and_freedom_from_expiry(world: World) -> None:
@@ -235,7 +233,7 @@ def test_clock_set_back_is_not_fresh(world: World) -> None:
 def test_offline_uses_what_is_there_whatever_its_age(world: World) -> None:
     world.publish(APP, LIB, BASE)
     archive = world.archive("app")
-    take(world, archive)
+    take(archive)
     years_later = replace(no_network(), clock=lambda: NOW + 10**8)
     locked = lock(archive, OFFLINE, years_later, extra=EXTRA)
     assert len(acquire(locked, cache=archive.cache, freshness=OFFLINE, effects=years_later)) == 3
@@ -393,7 +391,7 @@ def test_release_without_signature(world: World) -> None:
     world.publish(APP, LIB)
     folder = world.mirror / "dists/test"
     (folder / "InRelease").rename(folder / "Release")
-    with pytest.raises(BuildError, match="is not signed: there is no Release.gpg"):
+    with pytest.raises(BuildError, match=r"is not signed: there is no Release.gpg"):
         lock(world.archive("app"), HOUR, effects())
 
 
@@ -460,20 +458,37 @@ def test_index_that_does_not_exist(world: World) -> None:
         lock(world.archive("app"), HOUR, effects())
 
 
-def test_damaged_compiled_index_is_made_again(world: World) -> None:
+@pytest.mark.parametrize("keep", [0, 5000], ids=["all of it", "the end of it"])
+def test_damaged_compiled_index_is_made_again(world: World, keep: int) -> None:
     world.publish(APP, LIB)
     archive = world.archive("app")
     lock(archive, HOUR, effects())
-    (path,) = [path for path in (archive.cache / "indexes").iterdir() if path.stat().st_size > 20_000]
-    path.write_bytes(b"damaged")
+    for path in (archive.cache / "indexes").iterdir():
+        path.write_bytes(path.read_bytes()[:keep] + b"damaged")
     assert len(lock(world.archive("libapp"), HOUR, effects())) == 1
+    path.write_bytes(b"damaged" * 1000)
+    with pytest.raises(BuildError, match="is damaged"):
+        lock(world.archive("app", "libapp"), OFFLINE, effects())
+
+
+def test_old_files_of_the_cache_go(world: World) -> None:
+    world.publish(APP, LIB)
+    archive = world.archive("app")
+    litter = archive.cache / "packages/.x.tmp"
+    write(litter, b"")
+    write(archive.cache / "locks/old.json", b"")
+    for path in (litter, archive.cache / "locks/old.json"):
+        os.utime(path, (NOW - 40 * 86400, NOW - 40 * 86400))
+    lock(archive, HOUR, effects())
+    assert not litter.exists()
+    assert [path.name for path in (archive.cache / "locks").iterdir()] != ["old.json"]
 
 
 def test_server_that_fails_for_a_moment(world: World) -> None:
     world.publish(APP, LIB, BASE)
     world.server.faults["/debian/dists/test/InRelease"] = [Fault(status=503)]
     world.server.faults["*"] = [Fault(), Fault(cut=30)]
-    assert len(take(world, world.archive("app"))) == 3
+    assert len(take(world.archive("app"))) == 3
 
 
 # ---- packages --------------------------------------------------------------------------------------
@@ -489,7 +504,7 @@ def test_package_with_another_checksum(world: World) -> None:
     (path,) = world.mirror.rglob("libapp_*.deb")
     damaged(world, "libapp", path.read_bytes()[:-1] + b"x")
     with pytest.raises(BuildError, match=r"libapp_1.0-1_amd64.deb has the SHA-256"):
-        take(world, world.archive("app"))
+        take(world.archive("app"))
     assert not list((world.folder / "cache").rglob("*.deb"))
 
 
@@ -498,14 +513,14 @@ def test_package_that_is_gone(world: World) -> None:
     (path,) = world.mirror.rglob("libapp_*.deb")
     path.unlink()
     with pytest.raises(MachineError, match=r"libapp_1.0-1_amd64.deb does not exist"):
-        take(world, world.archive("app"))
+        take(world.archive("app"))
 
 
 def test_hostile_package_that_is_signed_for(world: World) -> None:
     evil = replace(LIB, payload=replace(LIB, name="evil").build())
     world.publish(APP, evil, BASE)
     with pytest.raises(BuildError, match="says Package: evil, and libapp was locked"):
-        take(world, world.archive("app"))
+        take(world.archive("app"))
     names = [path.name for path in (world.folder / "cache").rglob("*") if path.is_file()]
     assert not [name for name in names if name.endswith((".deb", ".part", ".tmp"))]
 
@@ -534,7 +549,7 @@ def test_several_processes_at_once(world: World) -> None:
 
     def run() -> None:
         try:
-            results.append(take(world, archive))
+            results.append(take(archive))
         except BaseException as error:  # noqa: BLE001 (a thread's failure is the test's)
             failures.append(error)
 
@@ -552,10 +567,10 @@ def test_several_processes_at_once(world: World) -> None:
 def test_damaged_store_is_filled_again(world: World) -> None:
     world.publish(APP, LIB, BASE)
     archive = world.archive("app")
-    first = take(world, archive)
+    first = take(archive)
     for path in (archive.cache / "packages").glob("*.tar"):
         path.write_bytes(b"")
-    assert take(world, archive) == first
+    assert take(archive) == first
     assert merged_tree(first).get("/usr/bin/app") is not None
 
 

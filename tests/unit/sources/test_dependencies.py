@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from builder.dpkg.version import version_key
 from builder.errors import BuildError, ResolutionError, RootletError
-from builder.sources.debian.dependencies import Candidate, Choice, Provider, Want, resolve
+from builder.sources.debian.candidates import Candidate, Provider
+from builder.sources.debian.dependencies import Choice, Want, resolve
 from builder.sources.debian.relations import Relation, parse_alternatives, parse_relations
 
 

@@ -14,7 +14,8 @@ import pytest
 from builder.engine.command import Command, Finished, MachineRunner
 from builder.errors import BuildError, MachineError
 from builder.sources.debian import openpgp
-from builder.sources.debian.openpgp import SHIPPED_KEYS, load_keys, verify_clearsigned, verify_detached
+from builder.sources.debian.archive import SHIPPED_KEYS
+from builder.sources.debian.openpgp import load_keys, verify_clearsigned, verify_detached
 from tests.support.debian_archive import Key, make_key
 
 TEXT = b"Origin: Debian\n- dashed\n-----\n\nSuite: test\n"
