@@ -1,8 +1,8 @@
 """What the files of a sysroot say, each read at most once ever: a memory of ELF objects, kept on disk.
 
 Cached facts are keyed by the SHA-256 of the bytes, so they stay true wherever the bytes go. One JSON file
-holds the facts of one store file (that is, of one package), after a line with its checksum; one that is damaged
-or of another version is ignored.
+holds the facts of one store file (that is, of one package), after a line with its checksum; one that is
+damaged or of another version is ignored.
 """
 
 from __future__ import annotations

@@ -169,7 +169,8 @@ def _glibc_folders(node: Node | None) -> tuple[str, ...]:
             runs.append([])
         runs[-1].append(folder.rstrip("/"))
         expected = start + len(folder) + 1
-    return tuple(dict.fromkeys(max(runs, key=len)))
+    longest = max(runs, key=len)
+    return tuple(dict.fromkeys(longest))
 
 
 def _slashed(text: bytes) -> Iterator[tuple[int, str]]:

@@ -87,6 +87,7 @@ class MuslSearch:
         elf = self._tree.describe(found.node)
         if isinstance(elf, str):
             return Refused(opened, elf)
+        # musl checks neither class nor machine: it would map the file and the program would crash.
         if elf.target != self._target:
             return Refused(opened, "it is made for another machine")
         return Found(opened, found.path, found.node, elf, found.links, rule)

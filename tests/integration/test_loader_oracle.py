@@ -14,8 +14,9 @@ from builder.elf.closure import ElfClosure, Resolver, elf_closure
 from builder.elf.facts import ElfFacts
 from builder.elf.ldcache import cache_for, read_cache
 from builder.sysroot import Sysroot
+from tests.support import musl_cases
 from tests.support.hostroot import host_sysroot
-from tests.support.ldso import Trace, can_chroot, trace, write_tree
+from tests.support.ldso import Trace, can_chroot, trace, trace_musl, write_tree
 from tests.support.loader_cases import CASES, LOADER, Case, bodies
 from tests.support.mkelf import GLIBC_X86_64, Files, sysroot_of
 
@@ -151,6 +152,25 @@ def test_the_loader_does_what_the_case_says(case: Case, tmp_path: Path) -> None:
 
 def _seen(told: Trace, sysroot: Sysroot) -> set[str]:
     return {sysroot.lookup(path).path for path in told.opened} - {LOADER}
+
+
+_MUSL = [case for case in musl_cases.CASES if case.judged]
+
+
+@pytest.mark.skipif(not Path(musl_cases.LOADER).exists(), reason="this machine has no musl")
+@pytest.mark.parametrize("case", _MUSL, ids=[case.sentence for case in _MUSL])
+def test_musls_loader_does_what_the_case_says(case: Case, tmp_path: Path) -> None:
+    loader: Files = {musl_cases.LOADER: Path(musl_cases.LOADER).read_bytes()}
+    sysroot = sysroot_of({**loader, **bodies(case)}, tmp_path / "store")
+    folder = tmp_path / "root"
+    folder.mkdir()
+    if not can_chroot(folder):
+        pytest.skip("this machine gives plain users no namespace to chroot in")
+    write_tree(sysroot, folder)
+    told = trace_musl(case.root, loader=musl_cases.LOADER, folder=folder)
+    seen = {sysroot.lookup(path).path for path in told.opened} - {musl_cases.LOADER}
+    assert seen == set(case.opens) - {musl_cases.LOADER}
+    assert set(told.missing) == set(case.missing)
 
 
 def test_the_loader_reads_a_whole_image_through_our_cache_alone(tmp_path: Path, host: Sysroot) -> None:

@@ -6,13 +6,14 @@ import os
 import re
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from builder.sysroot import Kind, Sysroot, read_content
 from tests.support.mkelf import GLIBC_X86_64
 
 _LINE = re.compile(r"\s*(?:(?P<name>.*) => )?(?P<path>/.*) \(0x[0-9a-f]+\)")
+_MUSL_MISSING = re.compile(r"Error loading shared library ([^:]+):")
 _MISSING = re.compile(r"\s*(?P<name>.*) => not found")
 
 
@@ -29,19 +30,29 @@ class Trace:
 # The variable must reach the loader alone: set any earlier, it would make a tracer of chroot(1) itself.
 _ENTER = """
 import os, sys
-folder, *argv = sys.argv[1:]
+folder, program, *argv = sys.argv[1:]
 if folder:
     os.chroot(folder)
     os.chdir("/")
-os.execve(argv[0], argv, {"LD_TRACE_LOADED_OBJECTS": "1"})
+os.execve(program, argv, {"LD_TRACE_LOADED_OBJECTS": "1"})
 """
 
 
 def trace(path: str, *, folder: Path | None = None) -> Trace:
     """Trace one program or shared object, inside ``folder`` as root folder when it is given."""
+    return _trace(GLIBC_X86_64, [GLIBC_X86_64, path], folder)
+
+
+def trace_musl(path: str, *, loader: str, folder: Path) -> Trace:
+    """Let musl's ``loader`` do the same: called as "ldd" it lists, and complains of what is missing."""
+    told = _trace(loader, ["ldd", path], folder)
+    return replace(told, missing=tuple(_MUSL_MISSING.findall(told.error)))
+
+
+def _trace(loader: str, argv: list[str], folder: Path | None) -> Trace:
     enter = [] if folder is None or os.geteuid() == 0 else ["unshare", "--map-root-user"]
     finished = subprocess.run(
-        [*enter, sys.executable, "-c", _ENTER, "" if folder is None else str(folder), GLIBC_X86_64, path],
+        [*enter, sys.executable, "-c", _ENTER, "" if folder is None else str(folder), loader, *argv],
         capture_output=True,
         timeout=30,
         check=False,

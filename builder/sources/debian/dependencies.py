@@ -147,10 +147,13 @@ class _Resolution:
         By then one of them is often chosen for another reason, and the answer stays small.
         """
         for edge in _edges(candidate):
-            if len(edge.clause) == 1 and self._index.named(edge.clause[0].name):
-                self._satisfy(edge)
-            else:
+            if self._leaves_a_choice(edge):
                 self._open.append(edge)
+            else:
+                self._satisfy(edge)
+
+    def _leaves_a_choice(self, edge: _Edge) -> bool:
+        return len(edge.clause) > 1 or bool(self._index.providers(edge.clause[0].name))
 
     def _only_provider(self, name: str) -> Candidate | None:
         """Find the package that alone provides a virtual name; ResolutionError when there are several."""

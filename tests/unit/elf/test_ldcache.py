@@ -171,7 +171,7 @@ def _conf(tmp_path: Path, **files: str) -> Sysroot:
 
 def test_folders_are_read_from_ld_so_conf_and_its_includes_in_order(tmp_path: Path) -> None:
     files = {
-        "ld.so.conf": "/first\ninclude ld.so.conf.d/*.conf /etc/more\n  /last/ # there\nhwcap 0 x\nrelative\n",
+        "ld.so.conf": "/first\ninclude ld.so.conf.d/*.conf /etc/more\n  /last/ # there\nhwcap 0 x\nrel\n",
         "ld.so.conf.d/b.conf": "/b\n",
         "ld.so.conf.d/a.conf": "#/commented\n/a=libc6\n",
         "ld.so.conf.d/c.txt": "/c\n",

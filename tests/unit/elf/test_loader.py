@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,22 @@ def test_a_loader_that_tells_nothing_has_the_folders_of_its_machine(tmp_path: Pa
     found = loader_for(Spec(interpreter="/lib/ld.so"), {"/lib/ld.so": mkelf(Spec())}, tmp_path / "store")
     assert found.folders[:2] == ("/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu")
     assert found.lib == "lib/x86_64-linux-gnu"
+
+
+HOSTILE = {
+    "slashes": b"/" * 1_000_000,
+    "half a folder, often": b"/lib" * 250_000,
+    "a folder, often": b"\0" + b"/lib/\0" * 200_000,
+    "a long folder": b"\0/" + b"lib" * 300_000 + b"/\0",
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_loader_is_read_in_bounded_time(text: bytes, tmp_path: Path) -> None:
+    program = Spec(interpreter="/lib/ld.so")
+    began = time.perf_counter()
+    assert loader_for(program, {"/lib/ld.so": text}, tmp_path / "store").folders
+    assert time.perf_counter() - began < 1
 
 
 def test_the_links_to_the_loader_are_kept(tmp_path: Path) -> None:
