@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -138,3 +141,64 @@ def test_busybox_has_a_shell_with_applets(image: Callable[[str], inside.Unpacked
         "1",
         "0",
     ]
+
+
+def test_podman_runs_the_redis_image_read_only_without_network(
+    image: Callable[[str], inside.Unpacked], workshop: Path
+) -> None:
+    need("podman", "runc")
+    image("redis")
+    store = ["--root", str(workshop / "store"), "--runroot", str(workshop / "run"), "--storage-driver", "vfs"]
+    limits = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"]
+    safe = ["--network=none", "--read-only", "--cap-drop=all", "--security-opt=no-new-privileges"]
+    done = subprocess.run(
+        [
+            *(
+                "podman",
+                *store,
+                "--runtime",
+                "runc",
+                "--cgroup-manager=cgroupfs",
+                "run",
+                "--rm",
+                *limits,
+                *safe,
+            ),
+            *(f"oci:{workshop / 'dist/redis'}:latest", "--version"),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    subprocess.run(["podman", *store, "system", "reset", "--force"], capture_output=True, check=False)
+    assert done.stdout.startswith("Redis server v=8."), done.stderr
+
+
+def test_umoci_and_skopeo_accept_the_redis_image(
+    image: Callable[[str], inside.Unpacked], workshop: Path
+) -> None:
+    need("umoci", "skopeo")
+    image("redis")
+    layout = workshop / "dist/redis"
+    options = ["--rootless"] if os.geteuid() else []
+    subprocess.run(
+        ["umoci", "unpack", *options, "--image", f"{layout}:latest", workshop / "bundle"], check=True
+    )
+    assert (workshop / "bundle/rootfs/usr/bin/redis-check-rdb").is_file()
+    shown = subprocess.run(["skopeo", "inspect", f"oci:{layout}:latest"], capture_output=True, check=True)
+    assert json.loads(shown.stdout)["Architecture"] in ("amd64", "arm64")
+
+
+def test_the_certificate_bundle_is_the_one_of_update_ca_certificates(
+    image: Callable[[str], inside.Unpacked], workshop: Path
+) -> None:
+    need("mmdebstrap")
+    unpacked = image("curl")
+    tar = workshop / "certificates.tar"
+    options = ["--variant=apt", "--include=ca-certificates"]
+    subprocess.run(["mmdebstrap", "--quiet", *options, "trixie", tar], check=True, timeout=300)
+    with tarfile.open(tar) as system:
+        member = system.extractfile("./etc/ssl/certs/ca-certificates.crt")
+        assert member is not None
+        assert member.read() == (unpacked.root / "etc/ssl/certs/ca-certificates.crt").read_bytes()
