@@ -18,7 +18,7 @@ def atomic_write(path: Path, *, mode: int = 0o644, durable: bool = True) -> Iter
     The mode is set exactly, whatever the umask. Raises OSError as the file system does.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name[:80]}.{secrets.token_hex(6)}.tmp")
+    temporary = path.with_name(f".{path.name[:48]}.{secrets.token_hex(6)}.tmp")
     try:
         with temporary.open("xb") as stream:
             yield stream

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from builder.elf.facts import ElfFacts
@@ -104,10 +104,22 @@ def plan_recipe(recipe: Recipe, workshop: Workshop) -> Planned:
     local = local_files(recipe.installs, recipe.files, tree)
     sysroot = tree.overlay(local.nodes())
     facts = ElfFacts(workshop.cache / "elf")
-    closure = resolve(recipe, sysroot, local, facts)
+    closure = resolve(_settled(recipe, locked), sysroot, local, facts)
     plan = make_plan(recipe, sysroot, closure, local, facts, epoch=workshop.epoch)
     facts.save()
     return Planned(recipe=recipe, plan=plan, packages=packages)
+
+
+def _settled(recipe: Recipe, locked: Lock) -> Recipe:
+    """The recipe with the packages that its names came to: a virtual package is a real one now."""
+    sources = tuple(
+        replace(
+            source,
+            packages=tuple(one.name for one in locked.packages if one.requested and one.source == source.name),
+        )
+        for source in recipe.sources
+    )
+    return replace(recipe, sources=sources)
 
 
 def lock_sources(recipe: Recipe, workshop: Workshop) -> Lock:
@@ -177,11 +189,12 @@ def build_image(recipes: tuple[Recipe, ...], workshop: Workshop, *, show: Show) 
 
 
 def inputs_of(recipes: tuple[Recipe, ...], workshop: Workshop) -> tuple[Path, ...]:
-    """Every file of this machine that decided the result, besides the cache."""
+    """Every file of this machine that decides the result, besides the cache; links, and where they lead."""
     found: list[Path] = []
     for recipe in recipes:
-        found += recipe.inputs
-        found += (source.keyring for source in recipe.sources if source.keyring is not None)
+        keyrings = (source.keyring for source in recipe.sources if source.keyring is not None)
+        for path in (*recipe.inputs, *keyrings):
+            found += (path, path.resolve())
         for install in recipe.installs:
             if install.context is not None:
                 found += (install.context, *sorted(install.context.rglob("*")))

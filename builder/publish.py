@@ -12,9 +12,12 @@ from pathlib import Path
 
 from builder.engine.command import Runner
 from builder.engine.storage import copy_to_storage, pull_archive, stored_config, tag_image
-from builder.errors import BuildError, MachineError
+from builder.errors import BuildError, MachineError, ScanError
 from builder.image.archive import write_docker_archive
+from builder.image.blob import read_blob
+from builder.image.fields import MAX_JSON
 from builder.image.layout import publish_layout
+from builder.image.manifest import parse_manifest
 from builder.image.write import Image
 from builder.oci import ImageReference, Platform
 from builder.recipe.model import Output, OutputKind
@@ -25,13 +28,27 @@ _EXPORT = "image"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:
-    """What to publish where. ``native`` is the machine's platform: storage and archives hold one."""
+    """What to publish where. ``native`` is the machine's platform: storage and archives hold one.
+
+    ScanError when ``images`` are not exactly those that the gate approved, in the layout it approved.
+    """
 
     approved: ApprovedImage
     images: tuple[Image, ...]
     name: str
     tags: tuple[str, ...]
     native: Platform
+
+    def __post_init__(self) -> None:
+        approved = sorted(str(manifest.digest) for manifest in self.approved.manifests)
+        given = sorted(str(image.manifest.digest) for image in self.images)
+        if given != approved:
+            raise ScanError(
+                f"What is to be published is not what was approved: {', '.join(given) or 'no image'} "
+                f"instead of {', '.join(approved)}"
+            )
+        for image in self.images:
+            _check_parts(image, self.approved.layout)
 
     def references(self) -> tuple[str, ...]:
         """``name:tag`` for every tag."""
@@ -51,6 +68,15 @@ class Publication:
                 hint="choose one with --platform, or write an OCI layout, which holds them all",
             )
         return fitting[0]
+
+
+def _check_parts(image: Image, layout: Path) -> None:
+    # The approved manifest decides what an image is made of, not the value that travels beside it.
+    payload = read_blob(layout / "blobs", image.manifest, limit=MAX_JSON)
+    manifest = parse_manifest(payload, f"The manifest {image.manifest.digest}")
+    approved = [manifest.config.digest, *(layer.digest for layer in manifest.layers)]
+    if [image.config.digest, *(layer.descriptor.digest for layer in image.layers)] != approved:
+        raise ScanError(f"The parts to be published are not those of the manifest {image.manifest.digest}")
 
 
 def publish(
@@ -102,7 +128,7 @@ def _with_buildah(publication: Publication, buildah: str, runner: Runner, scratc
     first, *others = publication.local_references()
     archive = scratch / "export.tar"
     write_docker_archive(publication.approved.layout, image, (first,), archive)
-    lines = runner.run(pull_archive(buildah, archive, scratch)).stdout.decode().split()
+    lines = runner.run(pull_archive(buildah, archive, scratch)).stdout.decode(errors="replace").split()
     stored = lines[-1] if lines else ""
     _check_stored(stored.removeprefix("sha256:"), image, first)
     for name in others:

@@ -5,6 +5,7 @@ A receipt is only trusted as long as the build would not have asked the mirror o
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -80,8 +81,11 @@ def _times(folder: Path) -> Iterable[int]:
 def unchanged(path: Path, *, now: float) -> BuildSummary | None:
     """The summary of the finished build when all of it still holds, else None. Damage reads as None."""
     try:
-        receipt = _from_json(path.read_bytes())
-    except (OSError, ValueError, TypeError, KeyError):
+        check, _, text = path.read_bytes().partition(b"\n")
+        if check != _check(text):
+            return None
+        receipt = _from_json(text)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
     if receipt.code != code_stamp() or now >= receipt.valid_until:
         return None
@@ -90,8 +94,14 @@ def unchanged(path: Path, *, now: float) -> BuildSummary | None:
 
 
 def write_receipt(path: Path, receipt: Receipt) -> None:
-    """Keep a receipt; losing one only costs time."""
-    write_bytes(path, json.dumps(asdict(receipt), default=str).encode(), durable=False)
+    """Keep a receipt, after its checksum. One that cannot be written only costs time, so it is no error."""
+    text = json.dumps(asdict(receipt)).encode()
+    with contextlib.suppress(OSError):
+        write_bytes(path, _check(text) + b"\n" + text, durable=False)
+
+
+def _check(text: bytes) -> bytes:
+    return hashlib.sha256(text).hexdigest().encode()
 
 
 def _from_json(text: bytes) -> Receipt:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 
 _PREFIX = ".rootlet-"
 _LOCK = "lock"
+_NAME = re.compile(r"\.rootlet-[0-9a-f]{16}")
 
 
 @contextlib.contextmanager
@@ -21,41 +23,55 @@ def staging(parent: Path) -> Iterator[Path]:
     The folder holds a lock as long as its process lives. Folders whose lock is free were left by a process
     that was killed: they are removed first.
     """
-    made = _make(parent)
-    _remove_abandoned(parent)
-    folder = parent / f"{_PREFIX}{secrets.token_hex(8)}"
-    folder.mkdir(mode=0o700)
+    made = _missing(parent)
     try:
-        with (folder / _LOCK).open("xb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        parent.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(parent)
+        with _locked_folder(parent) as folder:
             work = folder / "work"
             work.mkdir()
             yield work
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
         for empty in made:
             with contextlib.suppress(OSError):  # something was written there, so it stays
                 empty.rmdir()
 
 
-def _make(folder: Path) -> list[Path]:
-    """Create ``folder``; the folders that were missing, innermost first."""
+@contextlib.contextmanager
+def _locked_folder(parent: Path) -> Iterator[Path]:
+    while True:
+        folder = parent / f"{_PREFIX}{secrets.token_hex(8)}"
+        folder.mkdir(mode=0o700)
+        try:
+            with (folder / _LOCK).open("xb") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                # Until it was locked, another process could take it for abandoned: then make another one.
+                if os.fstat(lock.fileno()).st_nlink:
+                    yield folder
+                    return
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _missing(folder: Path) -> list[Path]:
+    """Folders from ``folder`` upwards that are not there, innermost first."""
     missing = []
-    while not folder.is_dir():
+    while not folder.exists():
         missing.append(folder)
         folder = folder.parent
-    for path in reversed(missing):
-        path.mkdir(exist_ok=True)
     return missing
 
 
 def _remove_abandoned(parent: Path) -> None:
     for folder in parent.glob(f"{_PREFIX}*"):
-        with contextlib.suppress(OSError):
-            _remove_if_free(folder)
+        if _NAME.fullmatch(folder.name):
+            with contextlib.suppress(OSError):
+                _remove_if_free(folder)
 
 
 def _remove_if_free(folder: Path) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        folder.rmdir()  # killed before there was a lock; refused where there is one
     descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -147,10 +147,10 @@ class Sysroot:
         crossed: list[Node] = []
         while pending:
             name = pending.pop()
-            if name == ".":
-                continue
-            if name == "..":
-                here = here.rpartition("/")[0]
+            if name in (".", ".."):
+                if here in nodes and nodes[here].kind is not Kind.DIRECTORY:
+                    return Lookup(path=_tail(f"{here}/{name}", pending), node=None, links=tuple(crossed))
+                here = here if name == "." else here.rpartition("/")[0]
                 continue
             here_child = f"{here}/{name}"
             node = nodes.get(here_child)
@@ -174,11 +174,12 @@ class Sysroot:
 
     def below(self, path: str) -> Iterator[Node]:
         """Every node under the folder ``path`` (not itself), depth first in sorted order."""
-        for name in self.children(path):
-            child = self._nodes[f"{path.rstrip('/')}/{name}"]
+        pending = [f"{path.rstrip('/')}/{name}" for name in reversed(self.children(path))]
+        while pending:  # no recursion: a package may nest folders deeper than Python nests calls
+            child = self._nodes[pending.pop()]
             yield child
             if child.kind is Kind.DIRECTORY:
-                yield from self.below(child.path)
+                pending += (f"{child.path}/{name}" for name in reversed(self.children(child.path)))
 
     def glob(self, pattern: str) -> tuple[Node, ...]:
         """Nodes whose path matches ``pattern``: ``*`` and ``?`` inside a name, ``**`` over folders."""
@@ -244,8 +245,22 @@ def glob_pattern(pattern: str) -> re.Pattern[str]:
 
 def _glob_token(match: re.Match[str]) -> str:
     if match["set"]:
-        return f"[{'^/' if match['not'] else ''}{re.escape(match['set']).replace(chr(92) + '-', '-')}]"
+        return _glob_set(match["set"], negated=bool(match["not"]))
     return {"deep": "(?:[^/]+/)*", "all": ".*", "star": "[^/]*", "one": "[^/]"}[str(match.lastgroup)]
+
+
+def _glob_set(text: str, *, negated: bool) -> str:
+    # Like every one-letter token it never matches "/", not even by a range; a range backwards is empty.
+    pieces = []
+    for match in re.finditer(r"(.)-(.)|(.)", text, re.DOTALL):
+        low, high, single = match.groups()
+        if single:
+            pieces.append(re.escape(single))
+        elif low <= high:
+            pieces.append(f"{re.escape(low)}-{re.escape(high)}")
+    if not pieces:
+        return "[^/]" if negated else "(?!)"
+    return f"(?!/)[{'^' if negated else ''}{''.join(pieces)}]"
 
 
 def _tail(path: str, pending: list[str]) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,5 +50,7 @@ def clean_command(cache: Path) -> None:
 
 def _sizes(folder: Path) -> Iterator[int]:
     for path in folder.rglob("*"):
-        if path.is_file() and not path.is_symlink():
-            yield path.stat().st_size
+        with contextlib.suppress(FileNotFoundError):  # a build that runs beside us took it away
+            status = path.lstat()
+            if stat.S_ISREG(status.st_mode):
+                yield status.st_size

@@ -13,6 +13,7 @@ from typing import TextIO
 import click
 
 from builder.engine.command import MachineRunner
+from builder.errors import MachineError
 from builder.oci import Platform
 from builder.progress import Bar, JsonLines, Plain, Progress, Silent
 
@@ -46,9 +47,9 @@ def cache_folder() -> Path:
     if os.environ.get("ROOTLET_CACHE"):
         return Path(os.environ["ROOTLET_CACHE"]).absolute()
     if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "rootlet"
+        return _home() / "Library" / "Caches" / "rootlet"
     base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "rootlet"
+    return (Path(base) if base.startswith("/") else _home() / ".cache") / "rootlet"
 
 
 def database_folder(cache: Path) -> Path:
@@ -79,15 +80,15 @@ def runner() -> MachineRunner:
 
 def colour() -> bool:
     """Whether standard error is a terminal that wants colours (no-color.org)."""
-    return sys.stderr.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+    return sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def make_progress(kind: str, *, descriptor: int | None) -> Progress:
-    """``auto``, ``bar``, ``plain``, ``json`` or ``none``; JSON lines go to ``descriptor`` (default 2)."""
+    """``auto``, ``bar``, ``plain``, ``json`` or ``none``; a ``descriptor`` gets JSON lines, as ``json`` does."""
+    if kind == "json" or descriptor is not None:
+        return JsonLines(_stream(descriptor))
     if kind == "none":
         return Silent()
-    if kind == "json":
-        return JsonLines(_stream(descriptor))
     if kind == "bar" or (kind == "auto" and sys.stderr.isatty() and "CI" not in os.environ):
         return Bar(sys.stderr, columns=_columns())
     return Plain(sys.stderr)
@@ -96,6 +97,16 @@ def make_progress(kind: str, *, descriptor: int | None) -> Progress:
 def now() -> float:
     """Seconds since the epoch."""
     return time.time()
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError as error:
+        raise MachineError(
+            "There is no home folder to keep the cache in: HOME is not set and the user has no account",
+            hint="name a folder with --cache or ROOTLET_CACHE",
+        ) from error
 
 
 def _columns() -> int:
@@ -110,5 +121,5 @@ def _stream(descriptor: int | None) -> TextIO:
         return sys.stderr
     try:
         return os.fdopen(descriptor, "w", encoding="utf-8", closefd=False)
-    except OSError as error:
+    except (OSError, ValueError, OverflowError) as error:
         raise click.UsageError(f"--progress-fd {descriptor} is not an open descriptor") from error

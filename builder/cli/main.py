@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
-import os
+import io
 import signal
 import sys
 import traceback
@@ -63,8 +62,11 @@ def build() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run a command line and return its exit code (see builder/errors.py)."""
     signal.signal(signal.SIGTERM, _interrupt)  # what is in progress is cleaned up as after Ctrl-C
+    _never_fail_to_print()
     try:
         result = cli.main(list(arguments), prog_name="rootlet", standalone_mode=False)
+    except SystemExit as error:  # click ends like this when nobody reads standard output any more
+        return INTERRUPTED if isinstance(error.__context__, OSError) else int(error.code or 0)
     except Exception as error:  # noqa: BLE001 (the last door: every failure has its words and its exit code)
         return _failed(error)
     except KeyboardInterrupt:
@@ -75,19 +77,21 @@ def run(arguments: Sequence[str]) -> int:
 def _failed(error: Exception) -> int:
     if isinstance(error, RootletError):
         return _say(error.message, error.hint, error.exit_code)
-    if isinstance(error, click.Abort):
+    if isinstance(error, click.Abort) and not isinstance(error.__cause__, EOFError):
         return _say("interrupted", None, INTERRUPTED)
     if isinstance(error, click.ClickException):
         error.show()
         return 2
-    if isinstance(error, BrokenPipeError):
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return INTERRUPTED
     if isinstance(error, OSError):
         return _say(_os_message(error), _os_hint(error), MachineError.exit_code)
     traceback.print_exception(error)
     return _say(f"this is a bug in rootlet {__version__}", "please report it with the lines above", 1)
+
+
+def _never_fail_to_print() -> None:
+    # Names of files need not be text: what standard output cannot say, it says as standard error does.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

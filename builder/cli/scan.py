@@ -76,7 +76,7 @@ def command(  # noqa: PLR0913 (one parameter for each option)
     colour = form == "table" and output is None and machine.colour()
     text = render_json(report, verdict) if form == "json" else render_table(report, verdict, colour=colour)
     if output:
-        write_bytes(output, text.encode())
+        write_bytes(output, text.encode(errors="backslashreplace"))
     else:
         click.echo(text, nl=False)
     enforce(report, verdict)

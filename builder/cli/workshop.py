@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,6 +54,8 @@ def make_workshop(options: MachineOptions, progress: Progress) -> Workshop:
             check_valid_until=True,
             origin="--mirror",
         )
+    elif archive.security_mirror and mirrors is not None:
+        mirrors = replace(mirrors, security=archive.security_mirror.rstrip("/"))
     return Workshop(
         cache=cache,
         database=database,

@@ -12,28 +12,33 @@ _SOURCE = re.compile(r"(?P<name>[^\s(]+)(?:\s*\((?P<version>[^)]+)\))?")
 def paragraphs(text: str) -> Iterator[dict[str, str]]:
     """Every paragraph of ``text``; field names keep their spelling, folded lines are joined with newlines.
 
-    Comment lines (``#``) are skipped. ValueError for a line that is neither a field nor a continuation.
+    Only a newline ends a line (as for dpkg). Comment lines (``#``) are skipped. ValueError for a line that is
+    neither a field nor a continuation.
     """
-    fields: dict[str, str] = {}
-    last = ""
-    for line in text.splitlines():
+    fields: dict[str, list[str]] = {}
+    value: list[str] = []
+    for line in text.split("\n"):
         if not line.strip():
             if fields:
-                yield fields
-            fields, last = {}, ""
+                yield _joined(fields)
+            fields = {}
         elif line[0] == "#":
             continue
         elif line[0] in " \t":
-            if not last:
+            if not fields:
                 raise ValueError(f"a continuation line without a field: {line[:60]!r}")
-            fields[last] += "\n" + line
+            value.append(line.rstrip("\r"))
         else:
-            last, colon, value = line.partition(":")
+            name, colon, first = line.partition(":")
             if not colon:
                 raise ValueError(f"not a control field: {line[:60]!r}")
-            fields[last] = value.strip()
+            value = fields[name] = [first.strip()]
     if fields:
-        yield fields
+        yield _joined(fields)
+
+
+def _joined(fields: Mapping[str, list[str]]) -> dict[str, str]:
+    return {name: "\n".join(lines) for name, lines in fields.items()}
 
 
 @dataclass(frozen=True, slots=True)

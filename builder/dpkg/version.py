@@ -6,6 +6,8 @@ import functools
 import re
 
 _PART = re.compile(r"([^0-9]*)([0-9]*)")
+_LONG = 4000
+"""Digits that int() takes in any case (it refuses long texts: sys.set_int_max_str_digits)."""
 _VALID = re.compile(r"(?:[0-9]+:)?[0-9A-Za-z.+:~-]+")
 
 
@@ -21,7 +23,7 @@ def version_key(version: str) -> tuple[int, tuple[object, ...], tuple[object, ..
     if not colon:
         epoch, rest = "0", version.strip()
     upstream, _, revision = rest.rpartition("-") if "-" in rest else (rest, "", "0")
-    return (int(epoch) if epoch.isdecimal() else 0, _part_key(upstream), _part_key(revision or "0"))
+    return (_number(epoch) if epoch.isdecimal() else 0, _part_key(upstream), _part_key(revision or "0"))
 
 
 def compare(one: str, other: str) -> int:
@@ -37,8 +39,15 @@ def _part_key(text: str) -> tuple[object, ...]:
     for letters, digits in _PART.findall(text):
         if letters or digits:
             key.append((*map(_order, letters), 0))
-            key.append(int(digits or "0"))
+            key.append(_number(digits))
     return (*key, (0,))
+
+
+def _number(digits: str) -> int:
+    if len(digits) <= _LONG:
+        return int(digits or "0")
+    stripped = digits.lstrip("0")  # among numbers of this length, more digits are more; hex keeps their order
+    return int(f"{len(stripped):x}{stripped}", 16) if len(stripped) > _LONG else int(stripped or "0")
 
 
 def _order(letter: str) -> int:

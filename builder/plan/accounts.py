@@ -58,10 +58,10 @@ def make_accounts(users: Iterable[User], groups: Iterable[Group], nodes: Iterabl
     """
     all_users = _unique(
         "user",
-        [User(name="root", uid=0, gid=0, home="/root"), *users, *_packaged_users(nodes := list(nodes))],
+        [*users, User(name="root", uid=0, gid=0, home="/root"), *_packaged_users(nodes := list(nodes))],
         [User(name="nobody", uid=NOBODY, gid=NOBODY)],
     )
-    wanted = [Group(name="root", gid=0), *groups]
+    wanted = [*groups, Group(name="root", gid=0)]
     wanted += [Group(name=user.name, gid=user.uid) for user in all_users if user.gid is None]
     all_groups = _unique("group", [*wanted, *_packaged_groups(nodes)], [Group(name="nogroup", gid=NOBODY)])
     joined = _join(all_groups, all_users)

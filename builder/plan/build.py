@@ -17,7 +17,7 @@ from builder.recipe.model import Owner, Recipe
 from builder.runtime import certificates
 from builder.runtime.closure import Closure, Needed
 from builder.sources.local import LocalFiles
-from builder.sysroot import Kind, Node, Sysroot, read_content
+from builder.sysroot import Content, Kind, Node, Sysroot, read_content
 
 LD_SO_CACHE = "/etc/ld.so.cache"
 
@@ -102,7 +102,7 @@ def _check_user(recipe: Recipe, accounts: Accounts) -> None:
 
 def _entries(needed: Iterable[Needed], accounts: Accounts, local: LocalFiles) -> dict[str, Entry]:
     entries: dict[str, Entry] = {}
-    first_names: dict[tuple[str, str], str] = {}
+    first_names: dict[tuple[str, str, Content], str] = {}
     own = {node.path for node in local.nodes()}
     for item in sorted(needed, key=lambda item: item.node.path.encode("utf-8", "surrogateescape")):
         node = item.node
@@ -125,11 +125,12 @@ def _entries(needed: Iterable[Needed], accounts: Accounts, local: LocalFiles) ->
     return entries
 
 
-def _hardlink(node: Node, first_names: dict[tuple[str, str], str]) -> str:
+def _hardlink(node: Node, first_names: dict[tuple[str, str, Content], str]) -> str:
     """The entry, already in the image, whose file this is too; "" when this is the first of its names."""
     if node.kind is not Kind.FILE or not node.package or node.content is None:
         return ""
-    key = (node.package, node.hardlink or node.path)
+    # With the bytes: the recipe may have laid another file of the package over the first name.
+    key = (node.package, node.hardlink or node.path, node.content)
     return "" if first_names.setdefault(key, node.path) == node.path else first_names[key]
 
 

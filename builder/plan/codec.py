@@ -24,9 +24,9 @@ def plan_to_json(plan: ImagePlan) -> str:
         "platform": str(plan.platform),
         "distribution": plan.distribution,
         "created": plan.created,
-        "config": _plain(plan.config),
+        "config": _config_to_plain(plan.config),
         "annotations": dict(plan.annotations),
-        "packages": [_plain(package) for package in plan.packages],
+        "packages": [dataclasses.asdict(package) for package in plan.packages],
         "warnings": list(plan.warnings),
     }
     head = json.dumps(document, indent=2, ensure_ascii=True)[:-2]
@@ -50,12 +50,12 @@ def plan_from_json(text: str) -> ImagePlan:
             warnings=tuple(document["warnings"]),
             layers=tuple(_layer(layer) for layer in document["layers"]),
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"not an image plan: {error}") from error
 
 
-def _plain(value: ImageConfig | PlannedPackage) -> dict[str, Any]:
-    return {key: entry for key, entry in dataclasses.asdict(value).items() if entry not in (None, "", ())}
+def _config_to_plain(config: ImageConfig) -> dict[str, Any]:
+    return {key: value for key, value in dataclasses.asdict(config).items() if value not in (None, "", ())}
 
 
 def _layer_text(layer: Layer) -> str:

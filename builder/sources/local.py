@@ -74,9 +74,11 @@ def _from_source(install: Install, sysroot: Sysroot) -> Iterator[Node]:
         )
     to = _destination(install, install.path.rpartition("/")[2])
     yield _moved(found.node, to, install)
+    top = found.path.rstrip("/")
     for node in sysroot.below(found.path):
-        if not _ignored(node.path[len(found.path) + 1 :], install.ignore):
-            yield _moved(node, to + node.path[len(found.path) :], install)
+        relative = node.path[len(top) + 1 :]
+        if not _ignored(relative, install.ignore):
+            yield _moved(node, f"{to.rstrip('/')}/{relative}", install)
 
 
 def _moved(node: Node, path: str, install: Install) -> Node:

@@ -57,7 +57,7 @@ __all__ = [
     "merged_tree",
 ]
 
-FORMAT = 1
+FORMAT = 2
 """Raised when the resolver's answers change; answers of another format count as absent."""
 
 SHIPPED_KEYS = Path(__file__).resolve().parent / "keys" / "debian-archive.pgp"

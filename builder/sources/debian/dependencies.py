@@ -27,7 +27,10 @@ RECIPE = "recipe"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Want:
-    """A package asked for from outside: by the recipe, or by something else that says its name."""
+    """A package asked for from outside: by the recipe, or by something else that says its name.
+
+    What is not ``requested`` is taken for single files of it: alone, without what it depends on.
+    """
 
     name: str
     wanted_by: str = RECIPE
@@ -116,16 +119,17 @@ class _Resolution:
     def run(self, wants: tuple[Want, ...]) -> tuple[Choice, ...]:
         """Choose everything wanted first, so that alternatives find it chosen; then what follows from it."""
         requested = set()
-        for want in sorted(wants, key=lambda want: not want.requested):
-            name = self._want(want)
+        for want in wants:
             if want.requested:
-                requested.add(name)
+                requested.add(self._want(want))
         while self._queue or self._open:
             if self._queue:
                 self._follow(self._queue.popleft())
             else:
                 self._satisfy(self._open.popleft())
         self._check_conflicts()
+        for want in wants:
+            self._want(want)
         return tuple(
             Choice(candidate=self._chosen[name], requested=name in requested, wanted_by=self._wanted_by(name))
             for name in sorted(self._chosen)
