@@ -115,7 +115,9 @@ def _settled(recipe: Recipe, locked: Lock) -> Recipe:
     sources = tuple(
         replace(
             source,
-            packages=tuple(one.name for one in locked.packages if one.requested and one.source == source.name),
+            packages=tuple(
+                one.name for one in locked.packages if one.requested and one.source == source.name
+            ),
         )
         for source in recipe.sources
     )

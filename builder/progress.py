@@ -144,7 +144,7 @@ def human_size(size: int) -> str:
     """Bytes as a person reads them: ``7.2 MB`` (powers of 1000, as registries count)."""
     value = float(size)
     for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000 or unit == "GB":  # noqa: PLR2004 (SI step)
+        if value < (1000 if unit == "B" else 999.95) or unit == "GB":
             return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
         value /= 1000
     raise AssertionError

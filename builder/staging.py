@@ -10,6 +10,7 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 _PREFIX = ".rootlet-"
 _LOCK = "lock"
@@ -43,14 +44,26 @@ def _locked_folder(parent: Path) -> Iterator[Path]:
         folder = parent / f"{_PREFIX}{secrets.token_hex(8)}"
         folder.mkdir(mode=0o700)
         try:
-            with (folder / _LOCK).open("xb") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
-                # Until it was locked, another process could take it for abandoned: then make another one.
-                if os.fstat(lock.fileno()).st_nlink:
+            lock = _lock(folder)
+            if lock is not None:
+                with lock:
                     yield folder
-                    return
+                return
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _lock(folder: Path) -> BinaryIO | None:
+    """The lock of a new folder; None when another process took it for abandoned before it was locked."""
+    try:
+        lock = (folder / _LOCK).open("xb")
+    except FileNotFoundError:
+        return None
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    if os.fstat(lock.fileno()).st_nlink:
+        return lock
+    lock.close()
+    return None
 
 
 def _missing(folder: Path) -> list[Path]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,11 +25,20 @@ from builder.cli.options import (
 from builder.cli.values import AGE, AS_WRITTEN
 from builder.errors import RootletError
 from builder.progress import Progress
-from builder.receipt import Receipt, code_stamp, output_stamps, receipt_path, stamp, unchanged, write_receipt
+from builder.receipt import (
+    Receipt,
+    Stamp,
+    code_stamp,
+    output_stamps,
+    receipt_path,
+    stamp,
+    unchanged,
+    write_receipt,
+)
 from builder.report.build import BuildSummary, render_markdown, render_text, summary_to_plain
 
 if TYPE_CHECKING:
-    from builder.pipeline import Built, Workshop
+    from builder.pipeline import Built, Show
     from builder.recipe.model import Recipe
     from builder.scan.model import ScanReport, Verdict
 
@@ -71,16 +79,19 @@ def command(**options: Any) -> None:
     display = progress_display(options["progress"], options["progress_fd"], quiet=wanted.quiet)
     failures: list[RootletError] = []
     summaries: list[BuildSummary] = []
+    refused: list[str] = []  # reports, kept until the display is closed
     try:
         for recipe in wanted.recipes:
             try:
-                summaries.append(_build(recipe, wanted, display))
+                summaries.append(_build(recipe, wanted, display, refused))
             except RootletError as error:
                 failures.append(error)
                 if len(wanted.recipes) > 1:
                     display.note(f"{recipe}: {error.message}")
     finally:
         display.close()
+        for report in refused:
+            click.echo(report, err=True)
         for summary in summaries:
             _print(summary, wanted)
     if failures:
@@ -128,7 +139,7 @@ def _wanted(options: dict[str, Any]) -> _Wanted:
     )
 
 
-def _build(path: Path, wanted: _Wanted, display: Progress) -> BuildSummary:
+def _build(path: Path, wanted: _Wanted, display: Progress, refused: list[str]) -> BuildSummary:
     started = machine.now()
     cache, _ = folders(wanted.cache, wanted.database)
     receipt = receipt_path(cache, wanted.request(path))
@@ -136,21 +147,28 @@ def _build(path: Path, wanted: _Wanted, display: Progress) -> BuildSummary:
         known = unchanged(receipt, now=started)
         if known is not None:
             return replace(known, seconds=machine.now() - started)
-    return _build_anew(path, wanted, display, receipt)
+    show = _show(refused, quiet=wanted.quiet)
+    built, inputs = _build_anew(path, wanted, display, show)
+    if inputs:
+        _keep_receipt(receipt, built, inputs)
+    return built.summary
 
 
-def _build_anew(path: Path, wanted: _Wanted, display: Progress, receipt: Path) -> BuildSummary:
+def _build_anew(
+    path: Path, wanted: _Wanted, display: Progress, show: Show
+) -> tuple[Built, tuple[Stamp, ...]]:
+    """The finished build and the stamps of its inputs; no stamps where the calendar has a say in them."""
     from builder.cli.workshop import MachineOptions, load_recipe, make_workshop, uses_given  # noqa: PLC0415 (the whole house: a build that has nothing to do never gets here)
-    from builder.pipeline import build_image  # noqa: PLC0415 (as above)
+    from builder.pipeline import build_image, inputs_of  # noqa: PLC0415 (as above)
 
     document = load_recipe(path, wanted.laid_over)
     recipes = tuple(_laid_over(document.recipe(platform), wanted) for platform in document.platforms)
     options = MachineOptions(archive=wanted.archive, cache=wanted.cache, database=wanted.database)
     workshop = make_workshop(options, display)
-    built = build_image(recipes, workshop, show=_show(display, quiet=wanted.quiet))
-    if not uses_given(document.inputs, "{date}", "{git."):  # what the calendar decides is never "unchanged"
-        _keep_receipt(receipt, built, workshop)
-    return built.summary
+    calendar = uses_given(document.inputs, "{date}", "{git.")
+    # Before the build: what an author saves meanwhile is not in the image.
+    inputs = () if calendar else tuple(stamp(one) for one in inputs_of(recipes, workshop))
+    return build_image(recipes, workshop, show=show), inputs
 
 
 def _laid_over(recipe: Recipe, wanted: _Wanted) -> Recipe:
@@ -173,27 +191,24 @@ def _laid_over(recipe: Recipe, wanted: _Wanted) -> Recipe:
     return replace(recipe, scan=scan, outputs=outputs)
 
 
-def _show(display: Progress, *, quiet: bool) -> Callable[[ScanReport, Verdict], None]:
+def _show(refused: list[str], *, quiet: bool) -> Show:
     def show(report: ScanReport, verdict: Verdict) -> None:
         from builder.report.scan import render_table  # noqa: PLC0415 (only when there is something to show)
 
         if not verdict.passed and not quiet:
-            display.close()
-            click.echo(render_table(report, verdict, colour=machine.colour()), err=True)
+            refused.append(render_table(report, verdict, colour=machine.colour()))
 
     return show
 
 
-def _keep_receipt(path: Path, built: Built, workshop: Workshop) -> None:
-    from builder.pipeline import inputs_of  # noqa: PLC0415 (as in _build_anew)
-
-    digests = [blob.digest for image in built.images for blob in image.blobs]
+def _keep_receipt(path: Path, built: Built, inputs: tuple[Stamp, ...]) -> None:
+    digests = [*(blob.digest for image in built.images for blob in image.blobs), built.summary.digest]
     outputs = output_stamps(built.recipes[0].outputs, digests)
     if outputs is None:
         return
     receipt = Receipt(
         code=code_stamp(),
-        inputs=tuple(stamp(one) for one in inputs_of(built.recipes, workshop)),
+        inputs=inputs,
         outputs=outputs,
         valid_until=built.valid_until,
         summary=built.summary,
@@ -203,7 +218,9 @@ def _keep_receipt(path: Path, built: Built, workshop: Workshop) -> None:
 
 def _print(summary: BuildSummary, wanted: _Wanted) -> None:
     if wanted.summary:
-        with wanted.summary.open("a", encoding="utf-8") as stream:  # CI systems share one file between steps
+        with wanted.summary.open(
+            "a", encoding="utf-8", errors="backslashreplace"
+        ) as stream:  # CI systems share one file between steps
             stream.write(render_markdown(summary))
     if not wanted.quiet:
         click.echo(render_text(summary, colour=machine.colour()), err=True, nl=False)

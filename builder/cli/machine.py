@@ -84,7 +84,7 @@ def colour() -> bool:
 
 
 def make_progress(kind: str, *, descriptor: int | None) -> Progress:
-    """``auto``, ``bar``, ``plain``, ``json`` or ``none``; a ``descriptor`` gets JSON lines, as ``json`` does."""
+    """``auto``, ``bar``, ``plain``, ``json`` or ``none``; JSON lines where there is a ``descriptor``."""
     if kind == "json" or descriptor is not None:
         return JsonLines(_stream(descriptor))
     if kind == "none":

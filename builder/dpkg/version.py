@@ -44,10 +44,13 @@ def _part_key(text: str) -> tuple[object, ...]:
 
 
 def _number(digits: str) -> int:
-    if len(digits) <= _LONG:
-        return int(digits or "0")
-    stripped = digits.lstrip("0")  # among numbers of this length, more digits are more; hex keeps their order
-    return int(f"{len(stripped):x}{stripped}", 16) if len(stripped) > _LONG else int(stripped or "0")
+    if len(digits) > _LONG:
+        digits = digits.lstrip("0")
+    if (
+        len(digits) > _LONG
+    ):  # read as hexadecimal, such numbers keep their order and stay above all shorter ones
+        return int(digits, 16)
+    return int(digits or "0")
 
 
 def _order(letter: str) -> int:

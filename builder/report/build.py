@@ -127,6 +127,11 @@ def summary_to_plain(summary: BuildSummary) -> dict[str, Any]:
     return asdict(summary) | {"digest": str(summary.digest), "platforms": platforms}
 
 
+def _printable(text: str) -> str:
+    # A package's file names cannot repaint the terminal or start a line of their own.
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+
+
 def render_plan(plan: ImagePlan, *, width: int = 100) -> str:
     """Packages with their share of the image, then every path with its reason."""
     entries = [entry for layer in plan.layers for entry in layer.entries]
@@ -142,6 +147,6 @@ def render_plan(plan: ImagePlan, *, width: int = 100) -> str:
     for entry in entries:
         arrow = f" -> {entry.target}" if entry.target else ""
         left = f"  {human_size(entry.size) if entry.size else '':>9}  {entry.path}{arrow}"
-        lines.append(f"{left:<{width // 2 + 12}}  {entry.reason}")
+        lines.append(_printable(f"{left:<{width // 2 + 12}}  {entry.reason}"))
     lines += ["", *(f"! {warning}" for warning in plan.warnings)] if plan.warnings else []
     return "\n".join(lines) + "\n"
