@@ -123,7 +123,8 @@ def part_file(download: Download) -> Iterator[Part]:
             try:
                 yield part
             finally:
-                if not part.kept and (download.sha256 is None or path.name.startswith(".")):
+                useless = download.sha256 is None or part.size == 0 or path.name.startswith(".")
+                if useless and not part.kept:
                     path.unlink(missing_ok=True)
     except OSError as error:
         raise MachineError(

@@ -116,7 +116,7 @@ class ImageReference:
         name, at, digest = text.partition("@")
         head, _, last = name.rpartition("/")
         last, _, tag = last.partition(":")
-        match = _REPOSITORY.fullmatch(f"{head}/{last}" if head else last)
+        match = _REPOSITORY.fullmatch(f"{head}/{last}" if "/" in name else last)
         if match is None:
             raise ValueError(f"not an image name: {text!r} (lower-case letters, digits, '.', '_', '-', '/')")
         if (":" in name.rpartition("/")[2]) and not _TAG.fullmatch(tag):

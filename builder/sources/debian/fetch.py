@@ -34,10 +34,12 @@ def fetch_packages(
     with _turn(store.folder, progress):
         missing = {sha256: package for sha256, package in by_sum.items() if store.open(package) is None}
         if missing:
+            # The largest first: it would otherwise be unpacked alone at the end.
+            ordered = sorted(missing.values(), key=lambda package: package.size, reverse=True)
             progress.step(f"fetch {len(missing)} packages" if len(missing) > 1 else "fetch 1 package")
             with transport() as door:
                 door.fetch_all(
-                    (_download(package, downloads) for package in missing.values()),
+                    (_download(package, downloads) for package in ordered),
                     jobs=_JOBS,
                     then=lambda download: _store(missing[download.sha256 or ""], download, store),
                 )

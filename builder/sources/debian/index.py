@@ -1,6 +1,6 @@
-"""Packages indexes: parsed once into an SQLite file that opens in milliseconds. The only importer of sqlite3.
+"""Packages indexes: parsed once into an SQLite file that opens in milliseconds. Imports sqlite3.
 
-https://wiki.debian.org/DebianRepository/Format, "Packages indices". A compiled index is named after the
+Debian Wiki, "DebianRepository/Format", "Packages indices". A compiled index is named after the
 SHA-256 of the Packages file it was made from, so it never goes stale. It keeps only the fields that are read,
 as text in buckets: a look-up reads one bucket and parses the paragraphs it finds there.
 """

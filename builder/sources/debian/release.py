@@ -1,6 +1,6 @@
 """Release files: what a signed suite says about itself and its indexes. Pure.
 
-https://wiki.debian.org/DebianRepository/Format, "Release files".
+Debian Wiki, "DebianRepository/Format", "Release files".
 """
 
 from __future__ import annotations

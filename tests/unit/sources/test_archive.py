@@ -522,7 +522,7 @@ def test_hostile_package_that_is_signed_for(world: World) -> None:
     with pytest.raises(BuildError, match="says Package: evil, and libapp was locked"):
         take(world.archive("app"))
     names = [path.name for path in (world.folder / "cache").rglob("*") if path.is_file()]
-    assert not [name for name in names if name.endswith((".deb", ".part", ".tmp"))]
+    assert not [name for name in names if name.endswith((".deb", ".tmp"))]
 
 
 def test_download_is_continued_by_the_next_run(world: World) -> None:

@@ -1,0 +1,92 @@
+"""Files that are whole or absent, folders for work in progress, and where shipped files are."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from builder import resources
+from builder.files import atomic_write, write_bytes
+from builder.resources import shipped
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o077])
+def test_the_mode_is_exact_whatever_the_umask(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        write_bytes(tmp_path / "a" / "b", b"x", mode=0o664)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "a/b").stat().st_mode) == 0o664
+    assert names(tmp_path / "a") == ["b"]
+
+
+def fail(tmp_path: Path, error: BaseException) -> None:
+    with atomic_write(tmp_path / "f") as stream:
+        stream.write(b"half")
+        raise error
+
+
+@pytest.mark.parametrize("error", [ValueError(), KeyboardInterrupt(), OSError(errno.EIO, "no")], ids=repr)
+def test_an_error_leaves_what_was_there(tmp_path: Path, error: BaseException) -> None:
+    write_bytes(tmp_path / "f", b"old")
+    with pytest.raises(type(error)):
+        fail(tmp_path, error)
+    assert (tmp_path / "f").read_bytes() == b"old"
+    assert names(tmp_path) == ["f"]
+
+
+@pytest.mark.parametrize("call", ["fsync", "fchmod"])
+def test_a_full_disk_leaves_what_was_there(tmp_path: Path, call: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> NoReturn:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    write_bytes(tmp_path / "f", b"old")
+    monkeypatch.setattr(os, call, refuse)
+    with pytest.raises(OSError, match="No space left"):
+        write_bytes(tmp_path / "f", b"new")
+    assert (tmp_path / "f").read_bytes() == b"old"
+    assert names(tmp_path) == ["f"]
+
+
+def test_a_target_that_is_a_folder_is_refused_and_no_litter_stays(tmp_path: Path) -> None:
+    (tmp_path / "f" / "x").mkdir(parents=True)
+    with pytest.raises(OSError, match=r"directory|exists"):
+        write_bytes(tmp_path / "f", b"x")
+    assert names(tmp_path) == ["f"]
+
+
+@pytest.mark.parametrize("name", ["n" * 255, "\u4e2d" * 85, "\U0001f600" * 63, "\udcff" * 255])
+def test_the_longest_names_can_be_written(tmp_path: Path, name: str) -> None:
+    write_bytes(tmp_path / name, b"x")
+    assert names(tmp_path) == [name]
+
+
+def test_a_link_is_replaced_and_not_written_through(tmp_path: Path) -> None:
+    (tmp_path / "target").write_text("mine")
+    (tmp_path / "link").symlink_to("target")
+    write_bytes(tmp_path / "link", b"new", durable=False)
+    assert (tmp_path / "target").read_text() == "mine"
+    assert not (tmp_path / "link").is_symlink()
+
+
+@pytest.mark.parametrize("kind", ["recipes", "templates"])
+def test_shipped_files_are_found(kind: str) -> None:
+    assert any(shipped(kind).iterdir())
+
+
+def test_a_wheel_carries_them_inside_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resources, "_PACKAGE", tmp_path / "builder")
+    with pytest.raises(FileNotFoundError, match="templates folder is missing"):
+        shipped("templates")
+    (tmp_path / "builder/_shipped/templates").mkdir(parents=True)
+    assert shipped("templates") == tmp_path / "builder/_shipped/templates"
