@@ -113,7 +113,7 @@ class ImageReference:
     @classmethod
     def parse(cls, text: str) -> ImageReference:
         """Read a reference; ValueError says which part is wrong. Nothing is filled in."""
-        name, at, digest = text.partition("@")
+        name, _, digest = text.partition("@")
         head, _, last = name.rpartition("/")
         last, _, tag = last.partition(":")
         match = _REPOSITORY.fullmatch(f"{head}/{last}" if "/" in name else last)
@@ -125,7 +125,7 @@ class ImageReference:
             registry=match["registry"] or "",
             repository=match["repository"],
             tag=tag,
-            digest=Digest.parse(digest) if at else None,
+            digest=Digest.parse(digest) if digest else None,
         )
 
     def __str__(self) -> str:

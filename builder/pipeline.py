@@ -263,8 +263,9 @@ def _database_words(report: ScanReport) -> str:
 
 
 def _fresh_until(recipes: tuple[Recipe, ...], workshop: Workshop) -> float:
+    known = replace(workshop.freshness, refresh=False)  # it was just asked for
     states = [
-        archive_state(archive, workshop.freshness, workshop.effects)
+        archive_state(archive, known, workshop.effects)
         for recipe in recipes
         for archive in archives(recipe, workshop)
     ]

@@ -83,8 +83,8 @@ def _remove_abandoned(parent: Path) -> None:
 
 
 def _remove_if_free(folder: Path) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        folder.rmdir()  # killed before there was a lock; refused where there is one
+    with contextlib.suppress(OSError):  # refused where there is a lock
+        folder.rmdir()  # killed before there was one
     descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
