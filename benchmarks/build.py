@@ -33,7 +33,8 @@ FACTOR, SLACK, UNCHANGED = 1.5, 0.5, 0.25
 
 
 def rootlet(folder: Path, *more: str) -> None:
-    command = [sys.executable, "-m", "builder", *more]
+    script = Path(sys.executable).with_name("rootlet")  # what users run, where it is installed
+    command = [*([script] if script.exists() else [sys.executable, "-m", "builder"]), *more]
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an installation has its bytecode
     subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -18,7 +17,7 @@ def atomic_write(path: Path, *, mode: int = 0o644, durable: bool = True) -> Iter
     The mode is set exactly, whatever the umask. Raises OSError as the file system does.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name[:48]}.{secrets.token_hex(6)}.tmp")
+    temporary = path.with_name(f".{path.name[:48]}.{os.urandom(6).hex()}.tmp")
     try:
         with temporary.open("xb") as stream:
             yield stream

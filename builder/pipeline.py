@@ -2,72 +2,32 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Callable
+import importlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from builder.elf.facts import ElfFacts
-from builder.engine.command import Runner
-from builder.image.read import open_image
-from builder.image.write import Image, write_image, write_index
+from builder.image.write import Image, Written, write_image, write_index
 from builder.lock import Lock, LockedPackage
-from builder.oci import Platform
 from builder.plan.build import make_plan
 from builder.plan.model import ImagePlan
-from builder.progress import Progress
-from builder.publish import Publication, publish
-from builder.recipe.model import Compression, OutputKind, Recipe, ScanPolicy
+from builder.recipe.model import Compression, OutputKind, Recipe
 from builder.report.build import BuildSummary, PlatformSummary, count_findings
 from builder.runtime import certificates
 from builder.runtime.resolve import resolve
-from builder.scan.database import Database
-from builder.scan.gate import Candidate, approve, judge
-from builder.scan.model import ApprovedImage, ScanReport, Verdict
-from builder.scan.subject import scan_image
-from builder.sources.debian.apt_sources import Mirrors
-from builder.sources.debian.archive import (
-    DebianArchive,
-    Effects,
-    Freshness,
-    acquire,
-    archive_state,
-    lock,
-    merged_tree,
-)
+from builder.sources.debian.archive import DebianArchive, acquire, archive_state, lock, merged_tree
 from builder.sources.local import local_files
 from builder.staging import staging
 from builder.sysroot import Package
+from builder.workshop import Workshop
+
+if TYPE_CHECKING:  # read while the layers are compressed: see build_image
+    from builder.approval import Show
+    from builder.scan.model import ScanReport, Verdict
 
 _SYSTEM_PACKAGES = (("base-files", "every image"),)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Workshop:
-    """What the machine lends to a build: folders, mirrors, network, programs, clock and display."""
-
-    cache: Path
-    database: Path
-    mirrors: Mirrors | None
-    freshness: Freshness
-    effects: Effects
-    native: Platform
-    epoch: int | None
-    """SOURCE_DATE_EPOCH in seconds, or None."""
-
-    @property
-    def progress(self) -> Progress:
-        """The display."""
-        return self.effects.progress
-
-    @property
-    def runner(self) -> Runner:
-        """Runs programs of the machine."""
-        return self.effects.runner
-
-    def now(self) -> dt.datetime:
-        """The time, in UTC."""
-        return dt.datetime.fromtimestamp(int(self.effects.clock()), tz=dt.UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,10 +47,6 @@ class Built:
     images: tuple[Image, ...]
     recipes: tuple[Recipe, ...]
     valid_until: float
-
-
-Show = Callable[[ScanReport, Verdict], None]
-"""Called with each report before the gate decides, so that a person sees why it said no."""
 
 
 def plan_recipe(recipe: Recipe, workshop: Workshop) -> Planned:
@@ -153,40 +109,32 @@ def build_image(recipes: tuple[Recipe, ...], workshop: Workshop, *, show: Show) 
     """
     started = workshop.effects.clock()
     with staging(_staging_parent(recipes[0], workshop)) as work:
-        layout = work / "layout"
         planned = tuple(plan_recipe(recipe, workshop) for recipe in recipes)
-        images = tuple(_write(one, layout, workshop) for one in planned)
-        descriptor = write_index(images, layout) if len(images) > 1 else images[0].manifest
-        candidates = _scan(images, recipes[0], workshop)
-        today = workshop.now().date()
-        for candidate in candidates:
-            show(candidate.report, judge(candidate.report, recipes[0].scan, today=today))
-        policy = recipes[0].scan
-        approved = approve(candidates, layout=layout, descriptor=descriptor, policy=policy, today=today)
-        publication = Publication(
-            approved=approved,
-            images=images,
-            name=recipes[0].name,
-            tags=recipes[0].tags,
-            native=workshop.native,
-        )
-        workshop.progress.step(f"name {publication.references()[0]}")
+        with ThreadPoolExecutor(1) as pool:
+            # The modules of the second half are read while the layers are compressed.
+            second_half = pool.submit(importlib.import_module, "builder.approval")
+            written = _write_all(planned, work / "layout", workshop)
+        second_half.result()
+        from builder.approval import approve_and_publish  # noqa: PLC0415 (see above)
+
         scratch = work / "scratch"
         scratch.mkdir()
-        outputs = publish(publication, recipes[0].outputs, runner=workshop.runner, scratch=scratch)
+        named = approve_and_publish(written, recipes[0], workshop, scratch=scratch, show=show)
     summary = BuildSummary(
         name=recipes[0].name,
-        digest=descriptor.digest,
-        references=publication.references(),
-        outputs=outputs,
-        platforms=tuple(map(_summary, planned, images, approved.reports, approved.verdicts)),
+        digest=written.descriptor.digest,
+        references=named.references,
+        outputs=named.outputs,
+        platforms=tuple(
+            map(_summary, planned, written.images, named.approved.reports, named.approved.verdicts)
+        ),
         seconds=workshop.effects.clock() - started,
     )
     return Built(
         summary=summary,
-        images=images,
+        images=written.images,
         recipes=recipes,
-        valid_until=min(_fresh_until(recipes, workshop), _verdict_until(approved, recipes[0].scan)),
+        valid_until=min(_fresh_until(recipes, workshop), named.valid_until),
     )
 
 
@@ -211,26 +159,17 @@ def _staging_parent(recipe: Recipe, workshop: Workshop) -> Path:
     return next(folders, workshop.cache / "staging")
 
 
+def _write_all(planned: tuple[Planned, ...], layout: Path, workshop: Workshop) -> Written:
+    images = tuple(_write(one, layout, workshop) for one in planned)
+    descriptor = write_index(images, layout) if len(images) > 1 else images[0].manifest
+    return Written(images=images, layout=layout, descriptor=descriptor)
+
+
 def _write(planned: Planned, layout: Path, workshop: Workshop) -> Image:
     compression = planned.recipe.compression
     if all(output.kind is OutputKind.STORAGE for output in planned.recipe.outputs):
         compression = Compression.NONE  # the local storage unpacks it at once
     return write_image(planned.plan, compression=compression, directory=layout, progress=workshop.progress)
-
-
-def _scan(images: tuple[Image, ...], recipe: Recipe, workshop: Workshop) -> tuple[Candidate, ...]:
-    """Scan what was written, as anyone would read it from the layout."""
-    candidates = []
-    with Database.open(workshop.database) as database:
-        for image in images:
-            workshop.progress.step(f"scan {recipe.name} for {image.platform}")
-            stored = open_image(image.directory, platform=image.platform)
-            report = scan_image(
-                stored, database, subject=f"{recipe.name} ({image.platform})", now=workshop.now()
-            )
-            read = tuple(layer.diff_id for layer in stored.layers)
-            candidates.append(Candidate(image=image, report=report, read=read))
-    return tuple(candidates)
 
 
 def _summary(planned: Planned, image: Image, report: ScanReport, verdict: Verdict) -> PlatformSummary:
@@ -270,18 +209,3 @@ def _fresh_until(recipes: tuple[Recipe, ...], workshop: Workshop) -> float:
         for archive in archives(recipe, workshop)
     ]
     return min((state.fresh_until if state is not None else 0.0 for state in states), default=0.0)
-
-
-def _verdict_until(approved: ApprovedImage, policy: ScanPolicy) -> float:
-    """When the calendar could change the verdict: a waiver ends, or the data becomes too old."""
-    ends = [
-        dt.datetime.combine(ignore.expires + dt.timedelta(days=1), dt.time(), dt.UTC).timestamp()
-        for ignore in policy.ignore
-        if ignore.expires is not None
-    ]
-    if policy.max_database_age is not None:
-        dates = (
-            report.database.date.timestamp() for report in approved.reports if report.database is not None
-        )
-        ends += (date + policy.max_database_age for date in dates)
-    return min(ends, default=float("inf"))

@@ -6,7 +6,6 @@ import contextlib
 import fcntl
 import os
 import re
-import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,7 +40,7 @@ def staging(parent: Path) -> Iterator[Path]:
 @contextlib.contextmanager
 def _locked_folder(parent: Path) -> Iterator[Path]:
     while True:
-        folder = parent / f"{_PREFIX}{secrets.token_hex(8)}"
+        folder = parent / f"{_PREFIX}{os.urandom(8).hex()}"
         folder.mkdir(mode=0o700)
         try:
             lock = _lock(folder)

@@ -23,7 +23,7 @@ from builder.cli.options import (
     recipe_request,
 )
 from builder.cli.values import AGE, AS_WRITTEN
-from builder.errors import RootletError
+from builder.errors import Problem, RecipeError, RootletError
 from builder.progress import Progress
 from builder.receipt import (
     Receipt,
@@ -38,7 +38,8 @@ from builder.receipt import (
 from builder.report.build import BuildSummary, render_markdown, render_text, summary_to_plain
 
 if TYPE_CHECKING:
-    from builder.pipeline import Built, Show
+    from builder.approval import Show
+    from builder.pipeline import Built
     from builder.recipe.model import Recipe
     from builder.scan.model import ScanReport, Verdict
 
@@ -175,6 +176,9 @@ def _laid_over(recipe: Recipe, wanted: _Wanted) -> Recipe:
     from builder.recipe.model import Unscannable  # noqa: PLC0415 (as in _build_anew)
     from builder.recipe.outputs import parse_output  # noqa: PLC0415 (as in _build_anew)
 
+    if not recipe.tags:
+        problem = Problem(file=str(recipe.path), line=None, key="tags", message="expected a tag, found none")
+        raise RecipeError((problem,), hint="without a tag the image would have no name")
     scan = recipe.scan
     if wanted.max_database_age != AS_WRITTEN:
         scan = replace(scan, max_database_age=wanted.max_database_age)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform as python_platform
 import sys
 import time
 from collections.abc import Mapping
@@ -39,7 +38,7 @@ def environment() -> Mapping[str, str]:
 
 def native_platform() -> Platform:
     """The platform of this machine, as images for it are called; linux/amd64 where it is not known."""
-    return _ARCHITECTURES.get(python_platform.machine().lower(), Platform("linux", "amd64"))
+    return _ARCHITECTURES.get(os.uname().machine.lower(), Platform("linux", "amd64"))
 
 
 def cache_folder() -> Path:

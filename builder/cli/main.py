@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import io
+import os
 import signal
 import sys
-import traceback
 from collections.abc import Sequence
 from types import FrameType
+from typing import NoReturn
 
 import click
 
@@ -51,12 +53,20 @@ def cli() -> None:
 
 def main() -> None:
     """Entry point of the console script ``rootlet``."""
-    sys.exit(run(sys.argv[1:]))
+    _leave(run(sys.argv[1:]))
 
 
 def build() -> None:
     """Entry point of the console script ``build``: the same as ``rootlet build``."""
-    sys.exit(run(["build", *sys.argv[1:]]))
+    _leave(run(["build", *sys.argv[1:]]))
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process at once: freeing every object one by one takes longer than an unchanged build."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -66,7 +76,7 @@ def run(arguments: Sequence[str]) -> int:
     try:
         result = cli.main(list(arguments), prog_name="rootlet", standalone_mode=False)
     except SystemExit as error:  # click ends like this when nobody reads standard output any more
-        return INTERRUPTED if isinstance(error.__context__, OSError) else int(error.code or 0)
+        return INTERRUPTED if error.code else 0
     except Exception as error:  # noqa: BLE001 (the last door: every failure has its words and its exit code)
         return _failed(error)
     except KeyboardInterrupt:
@@ -84,6 +94,8 @@ def _failed(error: Exception) -> int:
         return 2
     if isinstance(error, OSError):
         return _say(_os_message(error), _os_hint(error), MachineError.exit_code)
+    import traceback  # noqa: PLC0415 (only for a bug)
+
     traceback.print_exception(error)
     return _say(f"this is a bug in rootlet {__version__}", "please report it with the lines above", 1)
 

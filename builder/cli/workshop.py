@@ -17,8 +17,8 @@ from builder.recipe.load import Document, Request, read_recipe
 from builder.resources import shipped
 
 if TYPE_CHECKING:
-    from builder.pipeline import Workshop
     from builder.transport import Transport
+    from builder.workshop import Workshop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,9 +32,9 @@ class MachineOptions:
 
 def make_workshop(options: MachineOptions, progress: Progress) -> Workshop:
     """Everything a build is given; nothing is opened or fetched yet."""
-    from builder.pipeline import Workshop  # noqa: PLC0415 (the whole house: only for commands that build)
     from builder.sources.debian.apt_sources import Mirrors, machine_mirrors  # noqa: PLC0415 (as above)
     from builder.sources.debian.archive import Effects, Freshness  # noqa: PLC0415 (as above)
+    from builder.workshop import Workshop  # noqa: PLC0415 (only for commands that build)
 
     def transport() -> Transport:
         from builder.transport import Transport  # noqa: PLC0415 (only when the network is needed)

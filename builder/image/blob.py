@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,7 +26,7 @@ class BlobWriter:
 
     def __init__(self, blobs: Path) -> None:
         self._folder = blobs / "sha256"
-        self._path = self._folder / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
+        self._path = self._folder / f"{TEMPORARY_PREFIX}{os.urandom(8).hex()}"
         with disk_errors(self._folder):
             self._folder.mkdir(parents=True, exist_ok=True)
             self._stream = self._path.open("xb", buffering=0)
@@ -132,7 +131,7 @@ def place_blob(source: Path, target: Path, descriptor: Descriptor) -> bool:
 
 
 def _link_or_copy(origin: Path, place: Path) -> None:
-    temporary = place.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}")
+    temporary = place.with_name(f"{TEMPORARY_PREFIX}{os.urandom(8).hex()}")
     try:
         try:
             os.link(origin, temporary)

@@ -40,6 +40,15 @@ class Image:
         return (*(layer.descriptor for layer in self.layers), self.config, self.manifest)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """Images in the staging layout ``layout``; names will go to ``descriptor``, a manifest or an index."""
+
+    images: tuple[Image, ...]
+    layout: Path
+    descriptor: Descriptor
+
+
 def write_image(plan: ImagePlan, *, compression: Compression, directory: Path, progress: Progress) -> Image:
     """Write every layer, the configuration and the manifest; ``directory`` becomes an OCI layout.
 

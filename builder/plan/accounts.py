@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -12,6 +13,8 @@ from builder.sysroot import Node
 
 _NOLOGIN = "/usr/sbin/nologin"
 NOBODY = 65534
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}")
+"""A name that may stand in passwd(5); a package's archive could say anything, and only its numbers count."""
 
 _Account = TypeVar("_Account", User, Group)
 
@@ -74,12 +77,12 @@ def make_accounts(users: Iterable[User], groups: Iterable[Group], nodes: Iterabl
 
 
 def _packaged_users(nodes: Iterable[Node]) -> list[User]:
-    owners = {(node.user, node.uid) for node in nodes if node.uid and node.user}
+    owners = {(node.user, node.uid) for node in nodes if node.uid and _NAME.fullmatch(node.user)}
     return [User(name=name, uid=uid, gid=uid) for name, uid in sorted(owners, key=lambda owner: owner[1])]
 
 
 def _packaged_groups(nodes: Iterable[Node]) -> list[Group]:
-    owners = {(node.group, node.gid) for node in nodes if node.gid and node.group}
+    owners = {(node.group, node.gid) for node in nodes if node.gid and _NAME.fullmatch(node.group)}
     return [Group(name=name, gid=gid) for name, gid in sorted(owners, key=lambda owner: owner[1])]
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from builder.elf.facts import ElfFacts
 from builder.elf.ldcache import cache_for
 from builder.errors import ResolutionError
+from builder.inventory.osrelease import parse_os_release
 from builder.plan.accounts import Accounts, make_accounts
 from builder.plan.model import Entry, ImagePlan, Layer
 from builder.plan.records import copyright_nodes, planned_packages, record_entries
@@ -199,5 +200,5 @@ def _distribution(entries: Mapping[str, Entry], sysroot: Sysroot) -> str:
     if found.node is None or found.node.content is None or found.path not in entries:
         return ""
     text = read_content(found.node.content).decode(errors="replace")
-    fields = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
-    return "-".join(filter(None, (fields.get(key, "").strip('"') for key in ("ID", "VERSION_ID"))))
+    fields = parse_os_release(text)
+    return "-".join(filter(None, (fields.get(key) for key in ("ID", "VERSION_ID"))))

@@ -7,14 +7,16 @@ import re
 # Documentation, manual pages, message catalogues, lintian and bug-report files (docs/resolution.md).
 # The copyright file returns with the package's record.
 _NOT_PAYLOAD = re.compile(
-    r"/usr/share/(?:doc|doc-base|man|info|locale|help|gtk-doc|devhelp|lintian|bug|linda|reportbug)(?:/.*)?"
+    r"/usr/share/(?:doc|doc-base|man|info|locale|help|gtk-doc|devhelp|lintian|bug|linda|reportbug)(?:/.*)?",
+    re.DOTALL,
 )
 
 # Hooks of programs that run a machine, not a container: their interpreters are not needed in an image.
 _HOOK = re.compile(
     r"/etc/(?:init\.d|cron[^/]*|network|ppp|dhcp|resolvconf|logrotate\.d|NetworkManager|kernel|initramfs-tools"
     r"|update-motd\.d|apm|acpi|insserv[^/]*|rc[0-6S]\.d|X11|pm)/.*"
-    r"|/usr/share/(?:apport|initramfs-tools|debconf)/.*"
+    r"|/usr/share/(?:apport|initramfs-tools|debconf)/.*",
+    re.DOTALL,
 )
 
 

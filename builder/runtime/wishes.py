@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -99,6 +98,8 @@ def _start(recipe: Recipe, sysroot: Sysroot) -> Iterator[Wish]:
 
 
 def _nearest(path: str, sysroot: Sysroot) -> str:
+    import difflib  # noqa: PLC0415 (only for an error)
+
     programs = {
         node.path.rpartition("/")[2]: node.path
         for node in sysroot

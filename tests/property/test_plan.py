@@ -17,12 +17,18 @@ from builder.reason import Reason, ReasonKind
 from builder.sysroot import Content, Kind
 
 # Names of files need not be UTF-8: surrogate escapes stand for the other bytes.
-TEXT = st.text(st.characters(codec="utf-8") | st.characters(min_codepoint=0xDC80, max_codepoint=0xDCFF), max_size=8)
+TEXT = st.text(
+    st.characters(codec="utf-8") | st.characters(min_codepoint=0xDC80, max_codepoint=0xDCFF), max_size=8
+)
 SIZE = st.integers(0, 1 << 40)
 TEXTS = st.lists(TEXT, max_size=3).map(tuple)
 PAIRS = st.dictionaries(TEXT, TEXT, max_size=3).map(lambda pairs: tuple(pairs.items()))
 CONTENT = st.builds(
-    Content, store=st.just(Path("/store/a.tar")), offset=SIZE, size=SIZE, sha256=st.sampled_from(["", "ab" * 32])
+    Content,
+    store=st.just(Path("/store/a.tar")),
+    offset=SIZE,
+    size=SIZE,
+    sha256=st.sampled_from(["", "ab" * 32]),
 )
 ENTRY = st.builds(
     Entry,
@@ -95,7 +101,9 @@ EMPTY = ImagePlan(
     platform=Platform("linux", "amd64"),
     config=ImageConfig(healthcheck=Healthcheck(test=("CMD",))),
     annotations=(),
-    layers=(Layer(entries=(Entry(path="/", kind=Kind.DIRECTORY, mode=0o755, reason=Reason(ReasonKind.KEEP)),)),),
+    layers=(
+        Layer(entries=(Entry(path="/", kind=Kind.DIRECTORY, mode=0o755, reason=Reason(ReasonKind.KEEP)),)),
+    ),
     packages=(),
     created=0,
     distribution="",

@@ -143,7 +143,7 @@ class Deb:
             for path, content in files.items()
             if isinstance(content, bytes)
         )
-        control = {"control": self.paragraph.encode(), "md5sums": sums.encode(), **self.control_files}
+        control = {"control": self.paragraph.encode(), "md5sums": os.fsencode(sums), **self.control_files}
         return deb_of(
             tar_of(*(member(f"./{name}", content) for name, content in control.items())), tree_tar(files)
         )

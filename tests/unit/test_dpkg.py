@@ -26,7 +26,13 @@ ORDERS = {
     "hyphens in the upstream version": ["1.0-rc1-1", "1.0-rc2-1", "1.0-rc10-1"],
     "numbers longer than Python likes to read": ["1." + "8" * 4999, "1." + "9" * 4999, "1.1" + "0" * 5000],
 }
-EQUAL = (("1.0", "1.0-0"), ("0:1.0", "1.0"), ("1.0", "1.00"), ("1.a", "1.a0"), ("1." + "0" * 6000 + "1", "1.1"))
+EQUAL = (
+    ("1.0", "1.0-0"),
+    ("0:1.0", "1.0"),
+    ("1.0", "1.00"),
+    ("1.a", "1.a0"),
+    ("1." + "0" * 6000 + "1", "1.1"),
+)
 VERSIONS = st.text("0123456789.+~abzAZ", max_size=8).map(lambda text: f"1{text}")
 FULL = st.builds(
     lambda epoch, upstream, revision: f"{epoch}{upstream}{revision}",
@@ -76,7 +82,14 @@ def test_keys_are_of_one_kind() -> None:
 
 @pytest.mark.parametrize(
     ("text", "right"),
-    [("1.0-1", True), ("1:2.3~rc1+dfsg-4", True), ("", False), ("1.0 ", False), ("1_0", False), ("1\n", False)],
+    [
+        ("1.0-1", True),
+        ("1:2.3~rc1+dfsg-4", True),
+        ("", False),
+        ("1.0 ", False),
+        ("1_0", False),
+        ("1\n", False),
+    ],
 )
 def test_the_form_of_a_version(text: str, right: bool) -> None:
     assert is_version(text) is right
@@ -87,7 +100,9 @@ def read(text: str) -> list[dict[str, str]]:
 
 
 def test_paragraphs_fields_and_folded_values() -> None:
-    text = "\n\nPackage: a\nDescription: one\n two\n .\n\tthree\n# no field\nTag: x\n \t \nPackage:b\r\n\r\nX:\n"
+    text = (
+        "\n\nPackage: a\nDescription: one\n two\n .\n\tthree\n# no field\nTag: x\n \t \nPackage:b\r\n\r\nX:\n"
+    )
     assert read(text) == [
         {"Package": "a", "Description": "one\n two\n .\n\tthree", "Tag": "x"},
         {"Package": "b"},

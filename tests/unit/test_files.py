@@ -46,7 +46,9 @@ def test_an_error_leaves_what_was_there(tmp_path: Path, error: BaseException) ->
 
 
 @pytest.mark.parametrize("call", ["fsync", "fchmod"])
-def test_a_full_disk_leaves_what_was_there(tmp_path: Path, call: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_what_was_there(
+    tmp_path: Path, call: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*_: object) -> NoReturn:
         raise OSError(errno.ENOSPC, "No space left on device")
 

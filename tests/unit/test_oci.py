@@ -38,8 +38,25 @@ def test_a_reference_keeps_its_digest() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "/", "Redis", "a//b", "a/", "/a", "a:", "a:-", "a:b:c", "a b", "a_", "a..b", "a@sha256:12", "a\n"]
-    + ["a:" + "t" * 129, "ghcr.io/", "ghcr.io/O/r", "a/../b", "é"],
+    [
+        *(
+            "",
+            "/",
+            "Redis",
+            "a//b",
+            "a/",
+            "/a",
+            "a:",
+            "a:-",
+            "a:b:c",
+            "a b",
+            "a_",
+            "a..b",
+            "a@sha256:12",
+            "a\n",
+        ),
+        *("a:" + "t" * 129, "ghcr.io/", "ghcr.io/O/r", "a/../b", "é"),
+    ],
     ids=repr,
 )
 def test_what_is_no_reference(text: str) -> None:
@@ -54,7 +71,15 @@ def test_a_digest_goes_to_text_and_back(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    [HEX, f"sha256:{HEX[:-1]}", f"sha256:{HEX.upper()}", f"sha512:{HEX}", f"md5:{HEX}", f"sha256:{HEX}\n", ""],
+    [
+        HEX,
+        f"sha256:{HEX[:-1]}",
+        f"sha256:{HEX.upper()}",
+        f"sha512:{HEX}",
+        f"md5:{HEX}",
+        f"sha256:{HEX}\n",
+        "",
+    ],
 )
 def test_what_is_no_digest(text: str) -> None:
     with pytest.raises(ValueError, match="not a digest"):

@@ -69,11 +69,16 @@ def test_an_empty_parent_that_was_there_before_stays(tmp_path: Path) -> None:
     assert names(tmp_path) == ["a"]
 
 
-@pytest.mark.parametrize("error", [ValueError(), KeyboardInterrupt()], ids=repr)
-def test_an_error_leaves_nothing(tmp_path: Path, error: BaseException) -> None:
-    with pytest.raises(type(error)), staging(tmp_path / "a") as work:
+def fail(parent: Path, error: BaseException) -> None:
+    with staging(parent) as work:
         (work / "x").write_text("1")
         raise error
+
+
+@pytest.mark.parametrize("error", [ValueError(), KeyboardInterrupt()], ids=repr)
+def test_an_error_leaves_nothing(tmp_path: Path, error: BaseException) -> None:
+    with pytest.raises(type(error)):
+        fail(tmp_path / "a", error)
     assert names(tmp_path) == []
 
 

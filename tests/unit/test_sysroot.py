@@ -124,7 +124,9 @@ def test_a_lookup_in_any_graph_of_links_ends_inside(
     if found.node is not None:
         assert root.get(found.path) is found.node
         assert found.node.kind is not Kind.SYMLINK
-        assert root.lookup(found.path) == type(found)(path=found.path, node=found.node)  # canonical: no link left
+        assert root.lookup(found.path) == type(found)(
+            path=found.path, node=found.node
+        )  # canonical: no link left
 
 
 GLOBS = {
@@ -230,7 +232,7 @@ def test_two_packages_with_one_path(case: str) -> None:
     if fits:
         assert Sysroot([one, other]).get("/x") == one
         return
-    with pytest.raises(ResolutionError, match="/x comes from a .* and from b .*, and they differ"):
+    with pytest.raises(ResolutionError, match=r"/x comes from a .* and from b .*, and they differ"):
         Sysroot([one, other])
 
 

@@ -50,7 +50,7 @@ def test_megabytes_on_both_outputs_and_input_that_nobody_reads() -> None:
 
 
 def test_only_listed_variables_reach_a_program() -> None:
-    given = runner(SECRET="s", HOME="/h", LC_ALL="de_DE", LD_PRELOAD="x", BASH_ENV="y")
+    given = runner(DATABASE="s", HOME="/h", LC_ALL="de_DE", LD_PRELOAD="x", BASH_ENV="y")
     lines = given.run(shell("env", environment=(("MORE", "m"),))).stdout.decode().splitlines()
     names = {line.partition("=")[0] for line in lines} - {"PWD", "SHLVL", "_", "OLDPWD"}
     assert names == {"PATH", "HOME", "LC_ALL", "MORE"}
@@ -91,7 +91,9 @@ def test_programs_are_found_on_the_path_given(tmp_path: Path) -> None:
 
 
 _FAMILY = "sleep 60 & echo $! > {0}/grandchild; echo $$ > {0}/child; wait"
-_STUBBORN = "trap '' TERM; (trap '' TERM; sleep 60) & echo $! > {0}/grandchild; echo $$ > {0}/child; wait; sleep 60"
+_STUBBORN = (
+    "trap '' TERM; (trap '' TERM; sleep 60) & echo $! > {0}/grandchild; echo $$ > {0}/child; wait; sleep 60"
+)
 
 
 def family(folder: Path) -> list[int]:

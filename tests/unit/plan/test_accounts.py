@@ -36,7 +36,7 @@ def test_a_user_brings_a_group_and_joins_others() -> None:
 
 
 def test_the_recipes_own_root_is_taken_as_it_is_written() -> None:
-    root = User(name="root", uid=0, home="/home/root", shell="/bin/sh", comment="me")
+    root = User(name="root", uid=0, home="/home/root", shell="/bin/sh", comment="me")  # noqa: S604 (a login shell)
     accounts = make_accounts([root], [Group(name="root", gid=0, members=("app",))], ())
     assert accounts.passwd().decode() == "root:x:0:0:me:/home/root:/bin/sh\n" + LAST
     assert accounts.group().startswith(b"root:x:0:app\n")
@@ -85,7 +85,12 @@ CONFLICTS: dict[str, tuple[list[User], list[Group], list[Node], str]] = {
         r"user a \(6\) and the user a \(5\)",
     ),
     "another root": ([User(name="toor", uid=0)], [], [], r"user root \(0\) and the user toor \(0\)"),
-    "root with another number": ([User(name="root", uid=1)], [], [], r"user root \(0\) and the user root \(1\)"),
+    "root with another number": (
+        [User(name="root", uid=1)],
+        [],
+        [],
+        r"user root \(0\) and the user root \(1\)",
+    ),
     "two groups with one number": (
         [],
         [Group(name="a", gid=5), Group(name="b", gid=5)],
@@ -137,7 +142,9 @@ def test_a_name_without_an_account_is_an_error_with_the_key_that_mends_it() -> N
 
 NAMES = st.sampled_from(["root", "a", "b", "c", "nobody", "nogroup"])
 IDS = st.sampled_from([0, 1, 2, 3, NOBODY])
-USERS = st.builds(User, name=NAMES, uid=IDS, gid=st.none() | IDS, groups=st.lists(NAMES, max_size=2).map(tuple))
+USERS = st.builds(
+    User, name=NAMES, uid=IDS, gid=st.none() | IDS, groups=st.lists(NAMES, max_size=2).map(tuple)
+)
 GROUPS = st.builds(Group, name=NAMES, gid=IDS, members=st.lists(NAMES, max_size=2).map(tuple))
 NODES = st.builds(owned, NAMES, IDS, NAMES, IDS)
 
@@ -149,8 +156,16 @@ def test_names_and_numbers_are_unique(users: list[User], groups: list[Group], no
     except ResolutionError:
         return
     lines = accounts.passwd().decode().splitlines()
-    assert len({line.split(":")[0] for line in lines}) == len({line.split(":")[2] for line in lines}) == len(lines)
+    assert (
+        len({line.split(":")[0] for line in lines})
+        == len({line.split(":")[2] for line in lines})
+        == len(lines)
+    )
     lines = accounts.group().decode().splitlines()
-    assert len({line.split(":")[0] for line in lines}) == len({line.split(":")[2] for line in lines}) == len(lines)
+    assert (
+        len({line.split(":")[0] for line in lines})
+        == len({line.split(":")[2] for line in lines})
+        == len(lines)
+    )
     assert {user.name for user in users} <= {user.name for user in accounts.users}
     assert all(accounts.uids[user.name] == user.uid for user in users)

@@ -1,0 +1,86 @@
+"""First lines of scripts, what a payload is, and the bundle of certificates."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builder.errors import ResolutionError
+from builder.runtime import certificates
+from builder.runtime.payload import is_hook, is_payload
+from builder.runtime.scripts import Shebang, shebang
+from builder.sysroot import Content, Kind, Node, Sysroot
+
+SHEBANGS: dict[str, tuple[bytes, Shebang | None]] = {
+    "a path": (b"#!/bin/sh\nexit", Shebang("/bin/sh")),
+    "a space before and an argument after": (b"#! /bin/sh -e\n", Shebang("/bin/sh")),
+    "env": (b"#!/usr/bin/env python3\n", Shebang("/usr/bin/env", "python3")),
+    "env with an option and variables": (
+        b"#!/usr/bin/env -S A=b python3 -u\n",
+        Shebang("/usr/bin/env", "python3"),
+    ),
+    "env alone": (b"#!/usr/bin/env\n", Shebang("/usr/bin/env")),
+    "no end of the line": (b"#!/bin/sh", Shebang("/bin/sh")),
+    "nothing named": (b"#!  \n/bin/sh", None),
+    "a program": (b"\x7fELF", None),
+    "nothing": (b"", None),
+    "names that are not UTF-8": (b"#!/bin/\xff\n", Shebang("/bin/\udcff")),
+    "a line longer than the kernel reads": (b"#!/" + b"x" * 500 + b"\n", Shebang("/" + "x" * 253)),
+}
+
+
+@pytest.mark.parametrize("case", SHEBANGS)
+def test_the_interpreter_of_a_script(case: str) -> None:
+    head, expected = SHEBANGS[case]
+    assert shebang(head) == expected
+
+
+@given(st.binary(max_size=300))
+def test_any_first_bytes_have_an_answer(head: bytes) -> None:
+    found = shebang(b"#!" + head)
+    assert found is None or found.interpreter
+
+
+@pytest.mark.parametrize(
+    ("path", "payload", "hook"),
+    [
+        ("/usr/bin/x", True, False),
+        ("/usr/share/doc/x/copyright", False, False),
+        ("/usr/share/doc", False, False),
+        ("/usr/share/document", True, False),
+        ("/usr/share/locale/de/x.mo", False, False),
+        ("/etc/init.d/x", True, True),
+        ("/etc/cron.daily/x", True, True),
+        ("/etc/initial/x", True, False),
+        ("/opt/usr/share/doc/x", True, False),
+        ("/usr/share/man/a\nb", False, False),
+    ],
+)
+def test_what_belongs_to_the_payload(path: str, payload: bool, hook: bool) -> None:
+    assert (is_payload(path), is_hook(path)) == (payload, hook)
+
+
+def pem(folder: Path, path: str, text: bytes) -> Node:
+    store = folder / hashlib.sha256(path.encode()).hexdigest()
+    store.write_bytes(text)
+    content = Content(store=store, offset=0, size=len(text), sha256=hashlib.sha256(text).hexdigest())
+    return Node(path=path, kind=Kind.FILE, mode=0o644, content=content)
+
+
+def test_certificates_in_the_order_of_the_distribution(tmp_path: Path) -> None:
+    tree = Sysroot(
+        [
+            pem(tmp_path, "/usr/local/share/ca-certificates/a.crt", b"local"),
+            pem(tmp_path, "/usr/share/ca-certificates/mozilla/b.crt", b"b\n"),
+            pem(tmp_path, "/usr/share/ca-certificates/mozilla/a.crt", b"a"),
+            pem(tmp_path, "/usr/share/ca-certificates/mozilla/README", b"no"),
+        ]
+    )
+    assert certificates.bundle(tree) == b"a\nb\nlocal\n"
+    with pytest.raises(ResolutionError, match="found no certificate") as caught:
+        certificates.bundle(Sysroot(()))
+    assert caught.value.hint
