@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.elf.facts import ElfFacts
+from builder.errors import ResolutionError
 from builder.image.write import Image, Written, write_image, write_index
 from builder.lock import Lock, LockedPackage
 from builder.plan.build import make_plan
@@ -90,8 +91,18 @@ def lock_sources(recipe: Recipe, workshop: Workshop) -> Lock:
         for package in lock(
             archive, workshop.freshness, workshop.effects, extra=extra if number == 0 else ()
         ):
-            found.setdefault(package.name, package)
+            _check_same(found.setdefault(package.name, package), package)
     return Lock(platform=recipe.platform, packages=tuple(found[name] for name in sorted(found)))
+
+
+def _check_same(one: LockedPackage, other: LockedPackage) -> None:
+    """Each source is resolved by itself, but an image has one version of a package."""
+    if one.sha256 != other.sha256:
+        raise ResolutionError(
+            f"{one.name} comes to {one.version} from the source {one.source} (wanted by {one.wanted_by}) "
+            f"and to {other.version} from the source {other.source} (wanted by {other.wanted_by})",
+            hint="pin it to one version in both sources, or take everything from one of them",
+        )
 
 
 def archives(recipe: Recipe, workshop: Workshop) -> tuple[DebianArchive, ...]:
@@ -148,6 +159,8 @@ def inputs_of(recipes: tuple[Recipe, ...], workshop: Workshop) -> tuple[Path, ..
         for install in recipe.installs:
             if install.context is not None:
                 found += (install.context, *sorted(install.context.rglob("*")))
+    if workshop.mirrors is not None:
+        found.append(Path(workshop.mirrors.origin))
     found += sorted(workshop.database.glob("*"))
     found.append(workshop.database)
     return tuple(dict.fromkeys(found))

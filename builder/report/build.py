@@ -69,7 +69,7 @@ def render_text(summary: BuildSummary, *, colour: bool) -> str:
     lines += [f"  {dim}{'digest':<10}{plain} {summary.digest}"]
     lines += [f"  {dim}{'written to':<10}{plain} {output}" for output in summary.outputs]
     notes = dict.fromkeys(warning for platform in summary.platforms for warning in platform.warnings)
-    lines += [f"  {dim}not proven{plain} {note}" for note in notes]
+    lines += [f"  {dim}{'note':<10}{plain} {note}" for note in notes]
     return "\n".join(lines) + "\n"
 
 

@@ -1,0 +1,100 @@
+"""What the pipeline decides itself: one version of a package in an image, whatever the sources say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import builder.pipeline
+from builder.engine.command import MachineRunner
+from builder.errors import ResolutionError
+from builder.lock import LockedPackage
+from builder.oci import Platform
+from builder.pipeline import lock_sources
+from builder.progress import Silent
+from builder.recipe.model import DebianSource, Recipe, Runtime
+from builder.sources.debian.archive import DebianArchive, Effects, Freshness
+from builder.transport import Transport
+from builder.workshop import Workshop
+
+AMD64 = Platform("linux", "amd64")
+
+
+def locked(source: str, name: str, version: str) -> LockedPackage:
+    return LockedPackage(
+        source=source,
+        name=name,
+        version=version,
+        architecture="amd64",
+        url=f"http://mirror.test/{name}.deb",
+        size=1,
+        sha256=f"{hash((name, version)) & 0xFFFF:064x}",
+        source_name=name,
+        source_version=version,
+        requested=False,
+        wanted_by="recipe",
+    )
+
+
+Answers = dict[str, tuple[LockedPackage, ...]]
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
+    """What each source's lock gives, besides the extras that it is asked for."""
+    given: Answers = {}
+
+    def lock(
+        archive: DebianArchive,
+        _freshness: Freshness,
+        _effects: Effects,
+        *,
+        extra: tuple[tuple[str, str], ...] = (),
+    ) -> tuple[LockedPackage, ...]:
+        wanted = tuple(locked(archive.source.name, name, "1") for name, _ in extra)
+        return (*given[archive.source.name], *wanted)
+
+    monkeypatch.setattr(builder.pipeline, "lock", lock)
+    return given
+
+
+def lock_of(folder: Path, runtime: Runtime) -> tuple[str, ...]:
+    progress = Silent()
+    workshop = Workshop(
+        cache=folder,
+        database=folder,
+        mirrors=None,
+        freshness=Freshness(max_age=1),
+        effects=Effects(
+            transport=lambda: Transport(progress=progress),
+            runner=MachineRunner({}),
+            clock=lambda: 0.0,
+            progress=progress,
+        ),
+        native=AMD64,
+        epoch=None,
+    )
+    sources = (DebianSource(name="os"), DebianSource(name="more"))
+    recipe = Recipe(path=folder / "r.toml", name="x", platform=AMD64, sources=sources, runtime=runtime)
+    return tuple(f"{one.name} {one.version} {one.source}" for one in lock_sources(recipe, workshop).packages)
+
+
+def test_the_first_source_brings_what_every_image_and_the_features_need(
+    tmp_path: Path, answers: Answers
+) -> None:
+    answers |= {"os": (locked("os", "libc6", "1"),), "more": (locked("more", "libc6", "1"),)}
+    assert lock_of(tmp_path, Runtime(features=("certificates",))) == (
+        "base-files 1 os",
+        "ca-certificates 1 os",
+        "libc6 1 os",
+    )
+
+
+def test_two_versions_of_a_package_are_refused_and_both_are_named(tmp_path: Path, answers: Answers) -> None:
+    answers |= {"os": (locked("os", "libc6", "1"),), "more": (locked("more", "libc6", "2"),)}
+    with pytest.raises(ResolutionError) as raised:
+        lock_of(tmp_path, Runtime())
+    assert "libc6 comes to 1 from the source os" in raised.value.message
+    assert "to 2 from the source more" in raised.value.message
+    assert "pin it" in str(raised.value.hint)
