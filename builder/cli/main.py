@@ -26,6 +26,7 @@ _COMMANDS = {
     "scan": "Judge any image, archive or root folder.",
     "schema": "Print the JSON schema of recipes.",
 }
+_PLANNED = ("deps", "diff", "doctor", "init", "why")
 
 
 class _OnDemand(click.Group):
@@ -35,6 +36,8 @@ class _OnDemand(click.Group):
         return sorted(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 (as above)
+        if cmd_name in _PLANNED:
+            raise click.UsageError(f"{cmd_name} is not supported yet")
         if cmd_name not in _COMMANDS:
             return None
         command: click.Command = importlib.import_module(f"builder.cli.{cmd_name}").command
@@ -53,12 +56,25 @@ def cli() -> None:
 
 def main() -> None:
     """Entry point of the console script ``rootlet``."""
+    _open_standard_streams()
     _leave(run(sys.argv[1:]))
 
 
 def build() -> None:
     """Entry point of the console script ``build``: the same as ``rootlet build``."""
+    _open_standard_streams()
     _leave(run(["build", *sys.argv[1:]]))
+
+
+def _open_standard_streams() -> None:
+    """Give streams that the caller closed to /dev/null: their numbers must not go to files of the build."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            if descriptor != number:
+                os.dup2(descriptor, number)
+                os.close(descriptor)
+            setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", encoding="utf-8"))
 
 
 def _leave(code: int) -> NoReturn:
@@ -71,7 +87,9 @@ def _leave(code: int) -> NoReturn:
 
 def run(arguments: Sequence[str]) -> int:
     """Run a command line and return its exit code (see builder/errors.py)."""
-    signal.signal(signal.SIGTERM, _interrupt)  # what is in progress is cleaned up as after Ctrl-C
+    for number in (signal.SIGTERM, signal.SIGHUP):  # what is in progress is cleaned up as after Ctrl-C
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup(1)
+            signal.signal(number, _interrupt)
     _never_fail_to_print()
     try:
         result = cli.main(list(arguments), prog_name="rootlet", standalone_mode=False)
@@ -118,6 +136,10 @@ def _say(message: str, hint: str | None, code: int) -> int:
 
 
 def _os_message(error: OSError) -> str:
+    import errno  # noqa: PLC0415 (only on the way out)
+
+    if error.filename is None and error.errno == errno.ENOENT:
+        return "The current folder is gone"  # of all calls, only getcwd(3) knows no path to name
     place = f"{error.filename}: " if error.filename else ""
     return f"{place}{error.strerror or error}"
 
@@ -128,6 +150,9 @@ def _os_hint(error: OSError) -> str | None:
     hints = {
         errno.ENOSPC: "free some space (rootlet cache clean empties rootlet's cache) and run it again",
         errno.EACCES: "choose a folder that you may write, with --to or --cache",
+        errno.EEXIST: "a folder is needed and something else is in its place; choose another path",
+        errno.ENOENT: "choose a folder that exists, or one that can be made",
+        errno.ENOTDIR: "a folder is needed and something else is in its place; choose another path",
         errno.EROFS: "choose a folder that can be written, with --to or --cache",
     }
     return hints.get(error.errno or 0)

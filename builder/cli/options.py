@@ -151,6 +151,10 @@ def read_archive_options(options: Mapping[str, Any]) -> ArchiveOptions:
     """Check the words of ``archive_options``. UsageError when they contradict each other."""
     if options["refresh"] and options["offline"]:
         raise click.UsageError("--refresh asks the mirror and --offline forbids it")
+    for option in ("mirror", "security_mirror"):
+        if options[option] and not _ADDRESS.match(options[option]):
+            name = option.replace("_", "-")
+            raise click.UsageError(f"--{name} {options[option]!r}: expected an http:// or https:// address")
     return ArchiveOptions(
         mirror=options["mirror"],
         security_mirror=options["security_mirror"],

@@ -214,7 +214,9 @@ def _opened(store: Path) -> Iterator[int]:
     except OSError as error:
         raise BuildError(
             f"{store} could not be opened: {error.strerror}",
-            hint="run the build again; rootlet fetches what is missing",
+            hint="make it readable for you"
+            if isinstance(error, PermissionError)
+            else "run the build again; rootlet fetches what is missing",
         ) from error
     try:
         yield descriptor

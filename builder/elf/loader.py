@@ -209,5 +209,7 @@ def _head(node: Node, size: int) -> bytes:
     except OSError as error:
         raise BuildError(
             f"{node.path} could not be read from {content.store}: {error.strerror}",
-            hint="run the build again; rootlet fetches what is missing",
+            hint="make it readable for you"
+            if isinstance(error, PermissionError)
+            else "run the build again; rootlet fetches what is missing",
         ) from error

@@ -230,7 +230,10 @@ def _open_layout(
     entries = parse_index(read_section(source.named("index.json"), str(path)), f"{path}: index.json")
     named = tuple(entry for entry in entries if not name or reference_name(entry) == name)
     names = tuple(sorted({reference_name(entry) for entry in named} - {""}))
-    chosen = _choose(_manifests(source, named), platform, path, name)
+    if not named and name:
+        has = ", ".join(sorted({reference_name(entry) for entry in entries} - {""})[:_SHOWN])
+        raise BuildError(f"{path} holds no image named {name}", hint=f"it has {has or 'no names'}")
+    chosen = _choose(_manifests(source, named), platform, path, names if not name else ())
     manifest = parse_manifest(read_json_blob(source, chosen), f"The manifest {chosen.digest}")
     where = f"The configuration {manifest.config.digest}"
     config = parse_config(read_json_blob(source, manifest.config), where)
@@ -272,16 +275,23 @@ def _manifests(source: BlobSource, entries: tuple[Descriptor, ...]) -> tuple[Des
 
 
 def _choose(
-    manifests: tuple[Descriptor, ...], platform: Platform | None, path: Path, name: str
+    manifests: tuple[Descriptor, ...], platform: Platform | None, path: Path, names: tuple[str, ...]
 ) -> Descriptor:
     fitting = [one for one in manifests if platform is None or one.platform in {None, platform}]
     if len(fitting) == 1:
         return fitting[0]
-    wanted = " ".join(part for part in (name, str(platform or "")) if part)
+    platforms = sorted({str(one.platform) for one in (fitting or manifests) if one.platform})[:_SHOWN]
     if not fitting:
-        raise BuildError(f"{path} holds no image" + (f" for {wanted}" if wanted else ""))
-    choices = ", ".join(f"{one.platform or one.digest}" for one in fitting[:10])
-    raise BuildError(f"{path} holds {len(fitting)} images: {choices}", hint="name the image and its platform")
+        wanted = f" for {platform}" if platform else ""
+        raise BuildError(
+            f"{path} holds no image{wanted}", hint=f"it has {', '.join(platforms)}" if platforms else None
+        )
+    ways = [f"--platform, one of {', '.join(platforms)}"] if len(platforms) > 1 else []
+    ways += [f"a name, as {path}:{names[0]}, one of {', '.join(names[:_SHOWN])}"] if len(names) > 1 else []
+    raise BuildError(
+        f"{path} holds {len(fitting)} images, and which one is meant is not said",
+        hint=f"choose with {' and '.join(ways)}" if ways else None,
+    )
 
 
 def _open_docker_archive(source: BlobSource, path: Path, name: str, limits: Limits) -> StoredImage:

@@ -110,10 +110,12 @@ class _Search:
 
     def _add_edges(self, edges: Iterable[Edge]) -> None:
         for edge in edges:
-            kind = ReasonKind.INTERPRETER if edge.rule == INTERPRETER else ReasonKind.NEEDED
+            kind, rule = (
+                (ReasonKind.INTERPRETER, "") if edge.rule == INTERPRETER else (ReasonKind.NEEDED, edge.rule)
+            )
             provider = self._sysroot.get(edge.provider)
             if provider is not None:
-                self.add(provider, Reason(kind, edge.dependent, edge.rule), edge.links)
+                self.add(provider, Reason(kind, edge.dependent, rule), edge.links)
 
     def _judge_missing(self, elf: ElfClosure) -> None:
         for warning in elf.warnings:

@@ -183,7 +183,8 @@ def writing(path: Path, *, start: Path | None = None) -> Iterator[Writer]:
         temporary.replace(path)
     except (OSError, sqlite3.Error) as error:
         raise MachineError(
-            f"The vulnerability database {path} could not be written: {error}", hint="make room on that disk"
+            f"The vulnerability database {path} could not be written: {error}",
+            hint="make room on that disk, or choose a folder that you may write with --database",
         ) from error
     finally:
         with contextlib.suppress(OSError):

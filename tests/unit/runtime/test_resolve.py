@@ -97,7 +97,7 @@ CASES = (
             f"{LIB}/libdep.so.1": f"symbolic link crossed to reach {LIB}/libdep.so.1.2",
             f"{LIB}/libdep.so.1.2": f"DT_NEEDED of /usr/bin/app (default folder {LIB})",
             f"{LIB}/libm.so.6": f"DT_NEEDED of {LIB}/libdep.so.1.2 (default folder {LIB})",
-            LOADER: "program interpreter of /usr/bin/app (interpreter)",
+            LOADER: "program interpreter of /usr/bin/app",
             "/usr/lib64/ld-linux-x86-64.so.2": f"symbolic link crossed to reach {LOADER}",
             "/lib64": "base of every image: /lib64",
         },
