@@ -222,6 +222,7 @@ def _keep_receipt(path: Path, built: Built, inputs: tuple[Stamp, ...]) -> None:
 
 def _print(summary: BuildSummary, wanted: _Wanted) -> None:
     if wanted.summary:
+        wanted.summary.absolute().parent.mkdir(parents=True, exist_ok=True)
         with wanted.summary.open(
             "a", encoding="utf-8", errors="backslashreplace"
         ) as stream:  # CI systems share one file between steps

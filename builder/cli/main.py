@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
@@ -74,7 +75,8 @@ def _open_standard_streams() -> None:
             if descriptor != number:
                 os.dup2(descriptor, number)
                 os.close(descriptor)
-            setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", encoding="utf-8"))
+            mode = "w" if number else "r"
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", errors="backslashreplace"))
 
 
 def _leave(code: int) -> NoReturn:
@@ -136,10 +138,11 @@ def _say(message: str, hint: str | None, code: int) -> int:
 
 
 def _os_message(error: OSError) -> str:
-    import errno  # noqa: PLC0415 (only on the way out)
-
-    if error.filename is None and error.errno == errno.ENOENT:
-        return "The current folder is gone"  # of all calls, only getcwd(3) knows no path to name
+    if error.filename is None:
+        try:
+            Path.cwd()
+        except OSError:
+            return "The current folder is gone"
     place = f"{error.filename}: " if error.filename else ""
     return f"{place}{error.strerror or error}"
 
@@ -151,7 +154,6 @@ def _os_hint(error: OSError) -> str | None:
         errno.ENOSPC: "free some space (rootlet cache clean empties rootlet's cache) and run it again",
         errno.EACCES: "choose a folder that you may write, with --to or --cache",
         errno.EEXIST: "a folder is needed and something else is in its place; choose another path",
-        errno.ENOENT: "choose a folder that exists, or one that can be made",
         errno.ENOTDIR: "a folder is needed and something else is in its place; choose another path",
         errno.EROFS: "choose a folder that can be written, with --to or --cache",
     }

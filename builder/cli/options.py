@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from builder.progress import Progress
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _FRESH_SECONDS = 3600.0
+_ADDRESS = re.compile(r"https?://[^/\s]|file:///[^\s]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +156,9 @@ def read_archive_options(options: Mapping[str, Any]) -> ArchiveOptions:
     for option in ("mirror", "security_mirror"):
         if options[option] and not _ADDRESS.match(options[option]):
             name = option.replace("_", "-")
-            raise click.UsageError(f"--{name} {options[option]!r}: expected an http:// or https:// address")
+            raise click.UsageError(
+                f"--{name} {options[option]!r}: expected an http://, https:// or file:/// address"
+            )
     return ArchiveOptions(
         mirror=options["mirror"],
         security_mirror=options["security_mirror"],

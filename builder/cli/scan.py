@@ -31,7 +31,7 @@ _DEFAULT = ScanPolicy()
     type=click.Choice(["fail", "warn"]),
     default="fail",
     show_default=True,
-    help="What cannot be judged …",
+    help="What a part that cannot be judged does.",
 )
 @click.option("--max-database-age", type=AGE, default="7d", show_default=True, help="7d, 12h or any.")
 @click.option("--platform", help="OS/ARCH, where the reference holds several.")

@@ -138,11 +138,16 @@ def _whole(path: Path) -> Section:
         raise BuildError(f"{path} cannot be read: {error.strerror}") from error
 
 
+_COMPRESSED = (b"\x1f\x8b", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd", b"BZh")
+
+
 def _index_archive(path: Path) -> Mapping[str, Section]:
     sections: dict[str, Section] = {}
     links: dict[str, str] = {}
     with path.open("rb", buffering=0) as stream:
         total = os.fstat(stream.fileno()).st_size
+        if os.pread(stream.fileno(), 6, 0).startswith(_COMPRESSED):
+            raise BuildError(f"{path} is compressed", hint="unpack it first, with gunzip, xz -d or zstd -d")
         reader = TarReader(
             iter(lambda: stream.read(4096), b""),
             str(path),

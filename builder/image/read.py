@@ -25,6 +25,7 @@ from builder.sysroot import Kind
 _MAX_LAYERS = 1000
 _MAX_PATH = 4096
 _MAX_DEPTH = 4
+_SHOWN = 10
 """Indexes inside indexes."""
 _WHITEOUT = ".wh."
 _OPAQUE = ".wh..wh..opq"
@@ -287,7 +288,8 @@ def _choose(
             f"{path} holds no image{wanted}", hint=f"it has {', '.join(platforms)}" if platforms else None
         )
     ways = [f"--platform, one of {', '.join(platforms)}"] if len(platforms) > 1 else []
-    ways += [f"a name, as {path}:{names[0]}, one of {', '.join(names[:_SHOWN])}"] if len(names) > 1 else []
+    if len(names) > 1 and len(platforms) < min(len(fitting), _SHOWN):
+        ways.append(f"a name, one of {', '.join(names[:_SHOWN])}")
     raise BuildError(
         f"{path} holds {len(fitting)} images, and which one is meant is not said",
         hint=f"choose with {' and '.join(ways)}" if ways else None,

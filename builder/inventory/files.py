@@ -62,14 +62,16 @@ class RootFile:
 
 
 _CHUNK = 65536
+_KERNEL = ("/dev", "/proc", "/sys")
 
 
 def walk_root(folder: Path) -> Iterator[TreeFile]:
     """Every path of a root folder, in no particular order; no link is followed, so nothing outside is read.
 
     Device nodes, pipes and sockets are left out. A folder that may not be listed is given as a file that
-    cannot be read, so that whoever reads the tree learns that a part is missing. ScanError when
-    ``folder`` itself is not a folder that can be listed.
+    cannot be read, so that whoever reads the tree learns that a part is missing. Of ``/dev``, ``/proc`` and
+    ``/sys`` where the kernel shows itself (mounted, in the root of a machine that runs) only the folder is
+    given. ScanError when ``folder`` itself is not a folder that can be listed.
     """
     top = os.fspath(folder)
     try:
@@ -83,7 +85,7 @@ def walk_root(folder: Path) -> Iterator[TreeFile]:
     while pending:
         path = pending.pop()
         for file in _folder(top, path):
-            if file.kind is Kind.DIRECTORY:
+            if file.kind is Kind.DIRECTORY and not (file.path in _KERNEL and os.path.ismount(file.place)):
                 pending.append(file.path)
             yield file
 

@@ -14,4 +14,6 @@ def parse_output(text: str, folder: Path) -> Output:
         return Output(kind=OutputKind.STORAGE)
     if kind in (OutputKind.OCI_LAYOUT.value, OutputKind.DOCKER_ARCHIVE.value) and colon and path.strip("/"):
         return Output(kind=OutputKind(kind), path=folder / path)
+    if kind == "registry":
+        raise ValueError(f"{text!r}: registries are not supported yet; push an oci:FOLDER with skopeo")
     raise ValueError(f"{text!r}: expected oci:FOLDER, docker-archive:FILE or storage")

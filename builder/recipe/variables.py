@@ -128,6 +128,8 @@ class _Variables:
         if name in self._given:
             return self._given[name]
         hint = nearest(name, (*self._written, *self._given)) or "add it to [vars]"
+        if name == "git.sha":
+            hint = "the recipe's folder is in no git repository with a commit, or git is not installed"
         hint += f" (the text itself is written {{{{{name}}}}})"
         self._problems.at(node, f"there is no variable {show(name)}; {hint}")
         return None

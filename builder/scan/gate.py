@@ -75,7 +75,7 @@ def enforce(report: ScanReport, verdict: Verdict) -> None:
         )
     raise ScanError(
         f"{report.subject} could not be judged:{lines}",
-        hint='mend that; or set unscannable = "warn" in [scan] to accept what is not known',
+        hint="mend that; or accept what is not known, with --unscannable warn or unscannable in [scan]",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from pathlib import Path
 
 from builder.errors import ScanError
@@ -15,6 +16,8 @@ from builder.scan.match import AdvisorySource, scan_inventory
 from builder.scan.model import ScanReport
 
 _PREFIXES = ("oci", "docker-archive", "oci-archive", "dir")
+_ELSEWHERE = ("docker", "docker-daemon", "containers-storage", "registry", "storage")
+_NO_ROOT = "the folder has no package, no program and names no distribution: it looks like no root folder"
 
 
 def scan_image(image: StoredImage, source: AdvisorySource, *, subject: str, now: dt.datetime) -> ScanReport:
@@ -27,28 +30,44 @@ def scan_reference(
 ) -> ScanReport:
     """Judge an image or a folder.
 
-    ``reference`` is ``oci:FOLDER[:TAG]``, ``docker-archive:FILE``, ``oci-archive:FILE``, ``dir:FOLDER``, or a
-    path, whose kind is then found out. ScanError when nothing is there, BuildError when it is damaged.
+    ``reference`` is ``oci:FOLDER[:TAG]``, ``docker-archive:FILE[:NAME]``, ``oci-archive:FILE[:TAG]``,
+    ``dir:FOLDER``, or a path, whose kind is then found out. ScanError when nothing is there, BuildError when
+    it is damaged. A folder that looks like no root folder has a gap: it is never a pass.
     """
     kind, path, name = split_reference(reference)
-    if not path.exists():
-        raise ScanError(
-            f"{path} does not exist, so nothing was scanned",
-            hint="give an OCI layout, an image archive or a root folder",
-        )
+    if reference in {"", *(f"{prefix}:" for prefix in _PREFIXES)} or not path.exists():
+        raise _nothing(reference, path)
     if kind == "dir" or (not kind and path.is_dir() and not (path / "index.json").is_file()):
         inventory = take_inventory(walk_root(path))
-        return scan_inventory(inventory, source, subject=str(path), now=now)
+        report = scan_inventory(inventory, source, subject=str(path), now=now)
+        known = inventory.components or inventory.elf_files or inventory.distribution or not inventory.files
+        return report if known else replace(report, unscannable=(*report.unscannable, _NO_ROOT))
     return scan_image(open_image(path, name=name, platform=platform), source, subject=reference, now=now)
 
 
 def split_reference(reference: str) -> tuple[str, Path, str]:
-    """Kind ("" when none is written), path and the name inside it. A path that exists is never split."""
+    """Kind ("" when none is written), path and the name inside it. A path that exists is never split.
+
+    Where none exists, the name starts after the last colon.
+    """
     prefix, colon, rest = reference.partition(":")
     if not colon or prefix not in _PREFIXES:
         return "", Path(reference), ""
     path = Path(rest)
-    folder, colon, name = rest.rpartition(":")
-    if path.exists() or not colon:
+    if path.exists() or ":" not in rest:
         return prefix, path, ""
-    return prefix, Path(folder), name
+    cuts = [at for at, letter in enumerate(rest) if letter == ":"]
+    cut = next((at for at in cuts if at and Path(rest[:at]).exists()), cuts[-1])
+    return prefix, Path(rest[:cut]), rest[cut + 1 :]
+
+
+def _nothing(reference: str, path: Path) -> ScanError:
+    if reference.partition(":")[0] in _ELSEWHERE:
+        return ScanError(
+            f"{reference} is in a registry or a container storage, which are not scanned directly yet",
+            hint="copy it first: skopeo copy … oci:FOLDER, then rootlet scan oci:FOLDER",
+        )
+    known = f"{path} does not exist" if reference.partition(":")[2] or path.name else "No image is named"
+    return ScanError(
+        f"{known}, so nothing was scanned", hint="give an OCI layout, an image archive or a root folder"
+    )

@@ -113,9 +113,11 @@ def test_several_images_need_a_choice(tmp_path: Path) -> None:
     publish_layout(tmp_path / "both", index, ("all",), tmp_path / "dist")
     one = write(tmp_path / "one", plan_of(layer_of(plain("/one"))))
     publish_layout(tmp_path / "one", one.manifest, ("single",), tmp_path / "dist")
-    with pytest.raises(BuildError, match="3 images: linux/amd64, linux/amd64, linux/arm64"):
+    with pytest.raises(BuildError, match="3 images") as caught:
         open_image(tmp_path / "dist")
-    with pytest.raises(BuildError, match="no image for none"):
+    hint = "choose with --platform, one of linux/amd64, linux/arm64 and a name, one of all, single"
+    assert caught.value.hint == hint
+    with pytest.raises(BuildError, match="no image named none"):
         open_image(tmp_path / "dist", name="none")
     assert open_image(tmp_path / "dist", name="single").names == ("single",)
     arm = open_image(tmp_path / "dist", name="all", platform=Platform("linux", "arm64"))
@@ -315,7 +317,7 @@ def test_indexes_that_hold_themselves_do_not_hang(tmp_path: Path) -> None:
 def test_what_is_no_image_is_an_error(tmp_path: Path) -> None:
     for content in (b"", b"text" * 1000, gzip.compress(b"x")):
         (tmp_path / "file").write_bytes(content)
-        with pytest.raises(BuildError, match=r"is no image|not a sound tar"):
+        with pytest.raises(BuildError, match=r"is no image|not a sound tar|is compressed"):
             open_image(tmp_path / "file")
     with pytest.raises(BuildError, match="is no image"):
         open_image(tmp_path)
