@@ -82,8 +82,29 @@ def _check_parts(image: Image, layout: Path) -> None:
 def publish(
     publication: Publication, outputs: Iterable[Output], *, runner: Runner, scratch: Path
 ) -> tuple[str, ...]:
-    """Write every output; the words for a person of where each went. ``scratch`` is an empty folder."""
-    return tuple(_PUBLISHERS[output.kind](publication, output, runner, scratch) for output in outputs)
+    """Write every output; the words for a person of where each went. ``scratch`` is an empty folder.
+
+    What can be known to fail is found before the first output gets its name.
+    """
+    wanted = tuple(outputs)
+    for output in wanted:
+        _check(publication, output, runner)
+    return tuple(_PUBLISHERS[output.kind](publication, output, runner, scratch) for output in wanted)
+
+
+def _check(publication: Publication, output: Output, runner: Runner) -> None:
+    if output.kind is OutputKind.OCI_LAYOUT:
+        return
+    publication.single()
+    if output.kind is OutputKind.DOCKER_ARCHIVE and _path(output).is_dir():
+        raise MachineError(
+            f"{output.path} is a folder; a docker-archive is a file", hint="name a file in it, as …/image.tar"
+        )
+    if output.kind is OutputKind.STORAGE and not (runner.find("skopeo") or runner.find("buildah")):
+        raise MachineError(
+            "The local container storage cannot be reached: neither skopeo nor buildah is on the PATH",
+            hint="install skopeo, or write an OCI layout instead: --to oci:FOLDER",
+        )
 
 
 def _to_layout(publication: Publication, output: Output, _runner: Runner, _scratch: Path) -> str:
@@ -103,13 +124,8 @@ def _to_storage(publication: Publication, _output: Output, runner: Runner, scrat
     skopeo, buildah = runner.find("skopeo"), runner.find("buildah")
     if skopeo:
         _with_skopeo(publication, skopeo, runner, scratch)
-    elif buildah:
+    elif buildah:  # one of the two is there: see _check
         _with_buildah(publication, buildah, runner, scratch)
-    else:
-        raise MachineError(
-            "The local container storage cannot be reached: neither skopeo nor buildah is on the PATH",
-            hint="install skopeo, or write an OCI layout instead: --to oci:FOLDER",
-        )
     return f"containers-storage:{publication.local_references()[0]}"
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from builder.errors import MachineError
 from builder.files import atomic_write
 from builder.image.blob import disk_errors, read_blob
 from builder.image.blobs import FolderBlobs
@@ -26,10 +25,6 @@ def write_docker_archive(source: Path, image: Image, names: tuple[str, ...], tar
     Layers are unpacked as a stream and proven on the way. BuildError when a blob is damaged, MachineError
     when the disk refuses; ``target`` is untouched then.
     """
-    if target.is_dir():
-        raise MachineError(
-            f"{target} is a folder; a docker-archive is a file", hint="name a file in it, as …/image.tar"
-        )
     config = read_blob(source / "blobs", image.config, limit=MAX_JSON)
     config_name = f"{image.config.digest.encoded}.json"
     document: list[dict[str, Any]] = [

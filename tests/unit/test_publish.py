@@ -241,3 +241,13 @@ def test_an_output_without_a_path_is_an_error(tmp_path: Path) -> None:
     for kind in (OutputKind.OCI_LAYOUT, OutputKind.DOCKER_ARCHIVE):
         with pytest.raises(BuildError, match="has no path"):
             publish(publication(tmp_path), [Output(kind=kind)], runner=Tools(), scratch=tmp_path)
+
+
+def test_what_can_be_known_to_fail_is_found_before_the_first_name(tmp_path: Path) -> None:
+    image = publication(tmp_path)
+    layout = Output(kind=OutputKind.OCI_LAYOUT, path=tmp_path / "named")
+    folder = Output(kind=OutputKind.DOCKER_ARCHIVE, path=tmp_path)
+    for output, words in ((STORAGE, "neither skopeo nor buildah"), (folder, "is a folder")):
+        with pytest.raises(MachineError, match=words):
+            publish(image, [layout, output], runner=Tools(programs=()), scratch=tmp_path)
+        assert not (tmp_path / "named").exists()
