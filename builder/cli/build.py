@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,6 +78,8 @@ def command(**options: Any) -> None:
     0 when every image was approved; otherwise that of the first failure, after the other recipes were tried.
     """
     wanted = _wanted(options)
+    if len(wanted.recipes) > 1:
+        _refuse_equal_outputs(wanted)
     display = progress_display(options["progress"], options["progress_fd"], quiet=wanted.quiet)
     failures: list[RootletError] = []
     summaries: list[BuildSummary] = []
@@ -138,6 +141,32 @@ def _wanted(options: dict[str, Any]) -> _Wanted:
         as_json=options["as_json"],
         quiet=options["quiet"],
     )
+
+
+def _refuse_equal_outputs(wanted: _Wanted) -> None:
+    """Of two images with one name in one place only the later would be left: UsageError."""
+    from builder.cli.workshop import load_recipe  # noqa: PLC0415 (as in _build_anew)
+
+    taken: dict[tuple[str, ...], Path] = {}
+    for path in wanted.recipes:
+        try:
+            document = load_recipe(path, wanted.laid_over)
+            recipe = _laid_over(document.recipe(document.platforms[0]), wanted)
+        except RootletError:
+            continue  # said when its turn to be built comes
+        for place in _places(recipe):
+            other = taken.setdefault(place, path)
+            if other is not path:
+                raise click.UsageError(f"{other} and {path} would both be written to {':'.join(place)}")
+
+
+def _places(recipe: Recipe) -> Iterator[tuple[str, ...]]:
+    for output in recipe.outputs:
+        kind, path = output.kind.value, str(output.path or recipe.name)
+        if kind == "docker-archive":
+            yield kind, path
+        else:
+            yield from ((kind, path, tag) for tag in recipe.tags)
 
 
 def _build(path: Path, wanted: _Wanted, display: Progress, refused: list[str]) -> BuildSummary:

@@ -114,3 +114,15 @@ def test_a_current_folder_that_is_gone_is_named(
     folder.rmdir()
     assert main.run(["plan", "recipe.toml"]) == 9
     assert "The current folder is gone" in capsys.readouterr().err
+
+
+def test_two_recipes_for_one_name_in_one_place_are_refused_before_anything_is_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.toml").write_text(f'schema = 1\nname = "{name}"\npackages = ["x"]\n')
+    for where in ("oci:out", "docker-archive:out.tar"):
+        assert main.run(["build", "a.toml", "b.toml", "--to", where]) == 2
+        assert "a.toml and b.toml would both be written to" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.toml", "b.toml"]
