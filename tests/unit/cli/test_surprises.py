@@ -121,7 +121,7 @@ def test_two_recipes_for_one_name_in_one_place_are_refused_before_anything_is_bu
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("a", "b"):
-        (tmp_path / f"{name}.toml").write_text(f'schema = 1\nname = "{name}"\npackages = ["x"]\n')
+        (tmp_path / f"{name}.toml").write_text(f'schema = 1\nname = "{name}"\npackages = ["xx"]\n')
     for where in ("oci:out", "docker-archive:out.tar"):
         assert main.run(["build", "a.toml", "b.toml", "--to", where]) == 2
         assert "a.toml and b.toml would both be written to" in capsys.readouterr().err
