@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,28 +11,56 @@ from typing import BinaryIO
 
 
 @contextlib.contextmanager
-def atomic_write(path: Path, *, mode: int = 0o644, durable: bool = True) -> Iterator[BinaryIO]:
-    """Write ``path`` through a temporary neighbour; on any error nothing is left and ``path`` is untouched.
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary neighbour that takes the place of ``path`` when the block ends well.
 
-    ``durable`` syncs the bytes before the rename; turn it off for caches that are verified when read.
-    The mode is set exactly, whatever the umask. Raises OSError as the file system does.
+    On any error nothing is left and ``path`` is untouched. Raises OSError as the file system does.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name[:48]}.{os.urandom(6).hex()}.tmp")
     try:
-        with temporary.open("xb") as stream:
-            yield stream
-            stream.flush()
-            os.fchmod(stream.fileno(), mode)
-            if durable:
-                os.fsync(stream.fileno())
+        yield temporary
         temporary.replace(path)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise
+
+
+@contextlib.contextmanager
+def atomic_write(path: Path, *, mode: int = 0o644, durable: bool = True) -> Iterator[BinaryIO]:
+    """Write ``path`` whole or not at all, as :func:`replacing` does.
+
+    ``durable`` syncs the bytes before the rename; turn it off for caches that are verified when read.
+    The mode is set exactly, whatever the umask. Raises OSError as the file system does.
+    """
+    with replacing(path) as temporary, temporary.open("xb") as stream:
+        yield stream
+        stream.flush()
+        os.fchmod(stream.fileno(), mode)
+        if durable:
+            os.fsync(stream.fileno())
 
 
 def write_bytes(path: Path, payload: bytes, *, mode: int = 0o644, durable: bool = True) -> None:
     """Write a whole small file with :func:`atomic_write`."""
     with atomic_write(path, mode=mode, durable=durable) as stream:
         stream.write(payload)
+
+
+def write_checked(path: Path, body: bytes) -> None:
+    """Write ``body`` after a line with its SHA-256: for caches, verified when read and not synced."""
+    write_bytes(path, _checksum(body) + b"\n" + body, durable=False)
+
+
+def read_checked(path: Path) -> bytes | None:
+    """Read what :func:`write_checked` wrote; None when it is absent, unreadable or damaged."""
+    try:
+        digest, _, body = path.read_bytes().partition(b"\n")
+    except OSError:
+        return None
+    return body if digest == _checksum(body) else None
+
+
+def _checksum(body: bytes) -> bytes:
+    return hashlib.sha256(body).hexdigest().encode()

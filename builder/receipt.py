@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from builder import __version__
-from builder.files import write_bytes
+from builder.files import read_checked, write_checked
 from builder.oci import Digest, Platform
 from builder.recipe.model import Output, OutputKind
 from builder.report.build import BuildSummary, PlatformSummary
@@ -81,11 +81,11 @@ def _times(folder: Path) -> Iterable[int]:
 def unchanged(path: Path, *, now: float) -> BuildSummary | None:
     """The summary of the finished build when all of it still holds, else None. Damage reads as None."""
     try:
-        check, _, text = path.read_bytes().partition(b"\n")
-        if check != _check(text):
+        text = read_checked(path)
+        if text is None:
             return None
         receipt = _from_json(text)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
     if receipt.code != code_stamp() or now >= receipt.valid_until:
         return None
@@ -95,13 +95,8 @@ def unchanged(path: Path, *, now: float) -> BuildSummary | None:
 
 def write_receipt(path: Path, receipt: Receipt) -> None:
     """Keep a receipt, after its checksum. One that cannot be written only costs time, so it is no error."""
-    text = json.dumps(asdict(receipt)).encode()
     with contextlib.suppress(OSError):
-        write_bytes(path, _check(text) + b"\n" + text, durable=False)
-
-
-def _check(text: bytes) -> bytes:
-    return hashlib.sha256(text).hexdigest().encode()
+        write_checked(path, json.dumps(asdict(receipt)).encode())
 
 
 def _from_json(text: bytes) -> Receipt:

@@ -13,8 +13,6 @@ from builder.cli.values import AGE, SEVERITY
 from builder.oci import Platform
 from builder.recipe.model import ScanPolicy, Severity, Unscannable
 
-_DEFAULT = ScanPolicy()
-
 
 @click.command("scan")
 @click.argument("reference")

@@ -18,7 +18,7 @@ from typing import Any
 
 from builder.elf.object import ElfError, ElfObject, is_elf
 from builder.errors import BuildError
-from builder.files import write_bytes
+from builder.files import read_checked, write_checked
 from builder.sysroot import Content, Node
 
 _VERSION = 1
@@ -89,7 +89,7 @@ class ElfFacts:
         """Write what was learnt since the last time; nothing new writes nothing. Raises OSError."""
         for name, shelf in self._shelves.items():
             if shelf.changed and self._cache is not None:
-                write_bytes(self._file(self._cache, name), _encode(shelf), durable=False)
+                write_checked(self._file(self._cache, name), _encode(shelf))
                 shelf.changed = False
 
     def _learn_all(self, files: list[Node]) -> None:
@@ -152,21 +152,20 @@ def _encode(shelf: _Shelf) -> bytes:
     others = sorted(sha256 for sha256, fact in facts.items() if fact is None)
     known = {sha256: fact for sha256, fact in sorted(facts.items()) if fact is not None}
     document = {"version": _VERSION, "elf": known, "other": others}
-    body = json.dumps(document, separators=(",", ":")).encode("ascii")
-    return hashlib.sha256(body).hexdigest().encode("ascii") + b"\n" + body
+    return json.dumps(document, separators=(",", ":")).encode("ascii")
 
 
 def _decode(file: Path) -> dict[str, Any]:
+    body = read_checked(file)
+    if body is None:
+        return {}
     try:
-        digest, _, body = file.read_bytes().partition(b"\n")
-        if hashlib.sha256(body).hexdigest().encode("ascii") != digest:
-            return {}
         document = json.loads(body)
         if document["version"] != _VERSION:
             return {}
         facts: dict[str, Any] = dict.fromkeys(document["other"])
         facts.update(document["elf"])
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return {}
     return facts
 

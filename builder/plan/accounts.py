@@ -11,7 +11,6 @@ from builder.errors import ResolutionError
 from builder.recipe.model import Group, Owner, User
 from builder.sysroot import Node
 
-_NOLOGIN = "/usr/sbin/nologin"
 NOBODY = 65534
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}")
 """A name that may stand in passwd(5); a package's archive could say anything, and only its numbers count."""

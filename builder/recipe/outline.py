@@ -24,7 +24,6 @@ from builder.recipe.model import Compression, Severity, Unscannable
 from builder.recipe.shapes import Day, Either, Flag, Key, ListOf, MapOf, Number, Table, Text
 
 SCHEMA_VERSION = 1
-ANY_AGE = "any"
 
 VARIABLE_NAME = r"[A-Za-z_][A-Za-z0-9_-]*"
 

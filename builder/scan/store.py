@@ -13,7 +13,6 @@ import datetime as dt
 import itertools
 import json
 import os
-import secrets
 import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,6 +22,7 @@ from typing import Any, Self
 from urllib.parse import quote
 
 from builder.errors import MachineError, ScanError
+from builder.files import replacing
 from builder.recipe.model import Severity
 from builder.scan.model import Advisory, DatabaseMeta, Ranges
 
@@ -165,30 +165,25 @@ class Writer:
 @contextlib.contextmanager
 def writing(path: Path, *, start: Path | None = None) -> Iterator[Writer]:
     """Write a new file (or a copy of ``start``) that takes the place of ``path`` when the block ends well."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if start is not None:
-            shutil.copyfile(start, temporary)
-        with contextlib.closing(sqlite3.connect(temporary, isolation_level=None)) as connection:
-            # The file is nobody's yet: a journal would protect nothing.
-            connection.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;")
-            if start is None:
-                connection.executescript(_SCHEMA)
-                connection.execute(f"PRAGMA user_version = {FORMAT}")
-            connection.execute("BEGIN")
-            yield Writer(connection)
-            connection.execute("COMMIT")
-        _sync(temporary)
-        temporary.replace(path)
+        with replacing(path) as temporary:
+            if start is not None:
+                shutil.copyfile(start, temporary)
+            with contextlib.closing(sqlite3.connect(temporary, isolation_level=None)) as connection:
+                # The file is nobody's yet: a journal would protect nothing.
+                connection.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;")
+                if start is None:
+                    connection.executescript(_SCHEMA)
+                    connection.execute(f"PRAGMA user_version = {FORMAT}")
+                connection.execute("BEGIN")
+                yield Writer(connection)
+                connection.execute("COMMIT")
+            _sync(temporary)
     except (OSError, sqlite3.Error) as error:
         raise MachineError(
             f"The vulnerability database {path} could not be written: {error}",
             hint="make room on that disk, or choose a folder that you may write with --database",
         ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def _sync(path: Path) -> None:

@@ -50,13 +50,6 @@ def local_files(installs: Iterable[Install], files: Iterable[RecipeFile], sysroo
     )
 
 
-def context_stamp(path: Path) -> tuple[tuple[str, int, int, int], ...]:
-    """Path, size, mtime (ns) and mode of everything below ``path``: equal stamps, equal files."""
-    found = [path, *(entry for entry in sorted(path.rglob("*")))] if path.is_dir() else [path]
-    stamps = ((str(entry), entry.lstat()) for entry in found)
-    return tuple((name, status.st_size, status.st_mtime_ns, status.st_mode) for name, status in stamps)
-
-
 def _made(file: RecipeFile) -> Node:
     default = _FOLDER_MODE if file.type is FileType.DIRECTORY else _FILE_MODE
     kind = Kind(file.type.value)

@@ -11,9 +11,10 @@ from builder.engine.command import MachineRunner
 from builder.errors import ResolutionError
 from builder.lock import LockedPackage
 from builder.oci import Platform
-from builder.pipeline import lock_sources
+from builder.pipeline import inputs_of, lock_sources
 from builder.progress import Silent
-from builder.recipe.model import DebianSource, Recipe, Runtime
+from builder.receipt import Stamp, stamp
+from builder.recipe.model import DebianSource, Install, Recipe, Runtime
 from builder.sources.debian.archive import DebianArchive, Effects, Freshness
 from builder.transport import Transport
 from builder.workshop import Workshop
@@ -59,9 +60,9 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
     return given
 
 
-def lock_of(folder: Path, runtime: Runtime) -> tuple[str, ...]:
+def workshop_in(folder: Path) -> Workshop:
     progress = Silent()
-    workshop = Workshop(
+    return Workshop(
         cache=folder,
         database=folder,
         mirrors=None,
@@ -75,9 +76,13 @@ def lock_of(folder: Path, runtime: Runtime) -> tuple[str, ...]:
         native=AMD64,
         epoch=None,
     )
+
+
+def lock_of(folder: Path, runtime: Runtime) -> tuple[str, ...]:
     sources = (DebianSource(name="os"), DebianSource(name="more"))
     recipe = Recipe(path=folder / "r.toml", name="x", platform=AMD64, sources=sources, runtime=runtime)
-    return tuple(f"{one.name} {one.version} {one.source}" for one in lock_sources(recipe, workshop).packages)
+    found = lock_sources(recipe, workshop_in(folder)).packages
+    return tuple(f"{one.name} {one.version} {one.source}" for one in found)
 
 
 def test_the_first_source_brings_what_every_image_and_the_features_need(
@@ -98,3 +103,18 @@ def test_two_versions_of_a_package_are_refused_and_both_are_named(tmp_path: Path
     assert "libc6 comes to 1 from the source os" in raised.value.message
     assert "to 2 from the source more" in raised.value.message
     assert "pin it" in str(raised.value.hint)
+
+
+def test_equal_stamps_of_the_inputs_mean_equal_files(tmp_path: Path) -> None:
+    context = tmp_path / "context"
+    (context / "sub" / "deep").mkdir(parents=True)
+    installs = (Install(context=context, to="/srv"),)
+    recipe = Recipe(path=tmp_path / "r.toml", name="x", platform=AMD64, sources=(), installs=installs)
+
+    def stamps() -> tuple[Stamp, ...]:
+        return tuple(stamp(path) for path in inputs_of((recipe,), workshop_in(tmp_path / "db")))
+
+    before = stamps()
+    assert stamps() == before
+    (context / "sub" / "deep" / "new").write_text("")
+    assert stamps() != before

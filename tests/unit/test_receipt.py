@@ -145,7 +145,7 @@ def test_a_full_disk_costs_the_receipt_and_not_the_build(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     path, receipt = receipt_of(tmp_path)
-    monkeypatch.setattr(receipt_module, "write_bytes", refuse)
+    monkeypatch.setattr(receipt_module, "write_checked", refuse)
     write_receipt(path, receipt)
 
 

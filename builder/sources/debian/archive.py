@@ -31,9 +31,9 @@ from builder.sources.debian.apt_sources import Mirrors
 from builder.sources.debian.state import (
     IndexPlace,
     State,
-    read_checked,
+    read_object,
     read_state,
-    write_checked,
+    write_object,
     write_state,
 )
 from builder.sources.debian.store import PackageStore
@@ -177,11 +177,11 @@ def lock(
     ):
         state = _refresh(archive, request, state, freshness, effects)
     path = archive.cache / "locks" / f"{_question(archive, state.key(request), extra)}.json"
-    document = read_checked(path)
+    document = read_object(path)
     if document is not None:
         return tuple(LockedPackage(**entry) for entry in document["packages"])
     packages = _resolve(archive, state, freshness, effects, extra)
-    write_checked(path, {"packages": [asdict(package) for package in packages]})
+    write_object(path, {"packages": [asdict(package) for package in packages]})
     return packages
 
 
@@ -236,7 +236,7 @@ def _refresh(
     with effects.transport() as transport:
         state = refresh.refresh(suites, selection, trust, known, transport=transport, runner=effects.runner)
     for suite in state.suites:
-        write_checked(_newest_path(archive, suite.url), {"date": suite.date})
+        write_object(_newest_path(archive, suite.url), {"date": suite.date})
     write_state(_state_path(archive, request), state)
     return state
 
@@ -245,7 +245,7 @@ def _newest(archive: DebianArchive) -> dict[str, float]:
     """Read the latest dates seen of the suites, whatever recipe asked for them."""
     found = {}
     for suite in suites_of(archive.source, archive.mirrors):
-        document = read_checked(_newest_path(archive, suite.folder))
+        document = read_object(_newest_path(archive, suite.folder))
         if document is not None:
             found[suite.folder] = float(document["date"])
     return found

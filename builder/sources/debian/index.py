@@ -7,10 +7,8 @@ as text in buckets: a look-up reads one bucket and parses the paragraphs it find
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import re
-import secrets
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator
@@ -19,6 +17,7 @@ from pathlib import Path
 from builder.dpkg.control import source_of
 from builder.dpkg.version import version_key
 from builder.errors import BuildError, MachineError
+from builder.files import replacing
 from builder.sources.debian.candidates import Candidate, Provider
 from builder.sources.debian.relations import parse_relations
 
@@ -58,16 +57,11 @@ def compile_index(pieces: Iterable[bytes], path: Path, *, name: str, size: int, 
     ``size`` and ``sha256`` are what the signed release file promises of the text. BuildError when the text is
     another or is not a Packages file; it starts with ``name``.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _fill(temporary, _checked(pieces, name=name, size=size, sha256=sha256), name)
-        temporary.replace(path)
+        with replacing(path) as temporary:
+            _fill(temporary, _checked(pieces, name=name, size=size, sha256=sha256), name)
     except (OSError, sqlite3.Error) as error:
         raise MachineError(f"{path} could not be written: {error}", hint="free some space") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def _checked(pieces: Iterable[bytes], *, name: str, size: int, sha256: str) -> Iterator[bytes]:

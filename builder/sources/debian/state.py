@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from builder.files import write_bytes
+from builder.files import read_checked, write_checked
 
 FORMAT = 1
 """Raised when the file changes; files of another format count as absent."""
@@ -70,7 +70,7 @@ class State:
 
 def read_state(path: Path) -> State | None:
     """Read a state; None when there is none that can be used."""
-    document = read_checked(path)
+    document = read_object(path)
     return _state(document) if document is not None and document.get("format") == FORMAT else None
 
 
@@ -92,25 +92,21 @@ def write_state(path: Path, state: State) -> None:
         }
         for suite in state.suites
     ]
-    write_checked(path, {"format": FORMAT, "fetched": state.fetched, "suites": suites})
+    write_object(path, {"format": FORMAT, "fetched": state.fetched, "suites": suites})
 
 
-def read_checked(path: Path) -> Mapping[str, Any] | None:
-    """Read a JSON object with its SHA-256 on the first line; None when it is absent or damaged."""
-    try:
-        digest, _, body = path.read_bytes().partition(b"\n")
-    except OSError:
-        return None
-    if hashlib.sha256(body).hexdigest().encode() != digest:
+def read_object(path: Path) -> Mapping[str, Any] | None:
+    """Read a JSON object that :func:`write_object` wrote; None when it is absent or damaged."""
+    body = read_checked(path)
+    if body is None:
         return None
     document: Mapping[str, Any] = json.loads(body)
     return document
 
 
-def write_checked(path: Path, document: Mapping[str, Any]) -> None:
-    """Write what :func:`read_checked` reads."""
-    body = json.dumps(document, separators=(",", ":")).encode()
-    write_bytes(path, hashlib.sha256(body).hexdigest().encode() + b"\n" + body, durable=False)
+def write_object(path: Path, document: Mapping[str, Any]) -> None:
+    """Write a JSON object with its checksum."""
+    write_checked(path, json.dumps(document, separators=(",", ":")).encode())
 
 
 def _state(document: Mapping[str, Any]) -> State:

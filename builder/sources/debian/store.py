@@ -10,14 +10,13 @@ Files are named by content and replaced by rename alone, so several processes ma
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from builder.files import atomic_write
+from builder.files import read_checked, write_checked
 from builder.lock import LockedPackage
 from builder.sysroot import Content, Kind, Node, Package
 
@@ -77,18 +76,17 @@ class PackageStore:
     def write(self, sha256: str, stored: Stored) -> None:
         """Write the index; the data archive is there already."""
         body = json.dumps(_to_json(stored), separators=(",", ":")).encode()
-        with atomic_write(self._index_path(sha256), durable=False) as stream:
-            stream.write(hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
+        write_checked(self._index_path(sha256), body)
 
     def open(self, locked: LockedPackage) -> Package | None:
         """Return the package, or None when it is not here whole, or is not the one that was locked."""
+        body = read_checked(self._index_path(locked.sha256))
+        if body is None:
+            return None
+        tar = self.tar_path(locked.sha256)
         try:
-            digest, _, body = self._index_path(locked.sha256).read_bytes().partition(b"\n")
-            tar = self.tar_path(locked.sha256)
             size = tar.stat().st_size
         except OSError:
-            return None
-        if hashlib.sha256(body).hexdigest().encode() != digest:
             return None
         index = json.loads(body)
         if index["format"] != FORMAT or index["size"] != size or not _is_locked(index, locked):

@@ -9,7 +9,7 @@ import pytest
 
 from builder.errors import ResolutionError
 from builder.recipe.model import FileType, Install, Owner, RecipeFile
-from builder.sources.local import context_stamp, local_files
+from builder.sources.local import local_files
 from builder.sysroot import Kind, Node, Sysroot
 
 EMPTY = Sysroot(())
@@ -157,10 +157,3 @@ def test_files_of_the_recipe() -> None:
         ("/m", Kind.FILE, "0o640"),
     ]
     assert local.made == {"/f": "é".encode(), "/m": b""}
-
-
-def test_equal_stamps_mean_equal_files(context: Path) -> None:
-    before = context_stamp(context)
-    assert context_stamp(context) == before
-    (context / "sub" / "deep" / "new").write_text("")
-    assert context_stamp(context) != before
