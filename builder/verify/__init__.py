@@ -1,0 +1,1 @@
+"""Proof on the finished image: its links between objects, its smoke tests."""
