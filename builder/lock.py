@@ -12,8 +12,9 @@ class LockedPackage:
     """One binary package of an archive. It knows nothing of the package's files yet.
 
     ``url`` is where it is fetched, ``size`` in bytes, ``sha256`` of the .deb in hex. ``requested`` is True
-    for packages that the recipe names (their payload is installed whole); ``wanted_by`` says who asked:
-    "recipe", or "PACKAGE (VERSION) Depends: …".
+    for packages that the recipe names (their payload is installed whole), ``alone`` for those taken for
+    single files, without what they depend on; ``wanted_by`` says who asked: "recipe",
+    "PACKAGE (VERSION) Depends: …", or the words of an :class:`Extra`.
     """
 
     source: str
@@ -27,6 +28,19 @@ class LockedPackage:
     source_version: str
     requested: bool
     wanted_by: str
+    alone: bool = False
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Extra:
+    """A package that is wanted for single files of it: alone, without what it depends on.
+
+    ``optional``: an archive that does not have it is no error.
+    """
+
+    name: str
+    wanted_by: str
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

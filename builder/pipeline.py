@@ -2,42 +2,50 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
+import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from builder import __version__
 from builder.elf.facts import ElfFacts
 from builder.errors import ResolutionError
+from builder.files import read_checked, write_checked
 from builder.image.write import Image, Written, write_image, write_index
-from builder.lock import Lock, LockedPackage
+from builder.lock import Extra, Lock, LockedPackage
 from builder.plan.build import make_plan
 from builder.plan.model import ImagePlan
 from builder.recipe.model import Compression, OutputKind, Recipe
 from builder.report.build import BuildSummary, PlatformSummary, count_findings
-from builder.runtime import certificates
+from builder.runtime.closure import Closure
 from builder.runtime.resolve import resolve
+from builder.runtime.rulebook import Rule, shipped_rules, watched_symbols
 from builder.sources.debian.archive import DebianArchive, acquire, archive_state, lock, merged_tree
-from builder.sources.local import local_files
+from builder.sources.local import LocalFiles, local_files
 from builder.staging import staging
-from builder.sysroot import Package
+from builder.sysroot import Package, Sysroot
 from builder.workshop import Workshop
 
 if TYPE_CHECKING:  # read while the layers are compressed: see build_image
     from builder.approval import Show
     from builder.scan.model import ScanReport, Verdict
 
-_SYSTEM_PACKAGES = (("base-files", "every image"),)
+_MOST_ROUNDS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """A recipe of one platform with its plan, and the packages that it was chosen from."""
+    """A recipe of one platform with its plan, and what it was chosen from."""
 
     recipe: Recipe
     plan: ImagePlan
+    locked: Lock
     packages: tuple[Package, ...]
+    sysroot: Sysroot
+    closure: Closure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,21 +58,102 @@ class Built:
     valid_until: float
 
 
-def plan_recipe(recipe: Recipe, workshop: Workshop) -> Planned:
-    """Recipe → lock → sysroot → closure → plan."""
-    locked = lock_sources(recipe, workshop)
-    packages = acquire(
-        locked.packages, cache=workshop.cache, freshness=workshop.freshness, effects=workshop.effects
+def plan_recipe(recipe: Recipe, workshop: Workshop, *, rules: tuple[Rule, ...] | None = None) -> Planned:
+    """Recipe → lock → sysroot → closure → plan.
+
+    Rules may want files of packages that nothing depends on (``Closure.taken``): these are locked too and the
+    closure is made again until nothing new is wanted. What it came to is remembered by everything it follows
+    from, so that the next build starts with it. ``rules``: None for those that rootlet ships.
+    """
+    rules = shipped_rules() if rules is None else rules
+    memory = workshop.cache / "taken" / f"{_question(recipe, lock_sources(recipe, workshop), rules)}.json"
+    taken = _recall(memory)
+    for _ in range(_MOST_ROUNDS):
+        resolved = _resolve_with(recipe, taken, rules, workshop)
+        if resolved.wanted == taken:
+            write_checked(memory, json.dumps(taken).encode())
+            return _planned(recipe, resolved, workshop)
+        taken = resolved.wanted
+    raise ResolutionError(
+        f"The packages that rules take for {recipe.name} do not settle",
+        hint="report this recipe as a defect of rootlet",
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Resolved:
+    """A closure and what it was made from."""
+
+    locked: Lock
+    packages: tuple[Package, ...]
+    sysroot: Sysroot
+    local: LocalFiles
+    facts: ElfFacts
+    closure: Closure
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """Packages that the closure's rules take, by name."""
+        return tuple(sorted(self.closure.taken))
+
+
+def _resolve_with(
+    recipe: Recipe, taken: tuple[str, ...], rules: tuple[Rule, ...], workshop: Workshop
+) -> _Resolved:
+    """The closure with the packages of ``taken`` at hand."""
+    locked = lock_sources(recipe, workshop, taken)
+    packages = _acquired(locked, workshop)
     workshop.progress.step(f"resolve {recipe.name} for {recipe.platform}")
     tree = merged_tree(packages)
     local = local_files(recipe.installs, recipe.files, tree)
     sysroot = tree.overlay(local.nodes())
-    facts = ElfFacts(workshop.cache / "elf")
-    closure = resolve(_settled(recipe, locked), sysroot, local, facts)
-    plan = make_plan(recipe, sysroot, closure, local, facts, epoch=workshop.epoch)
-    facts.save()
-    return Planned(recipe=recipe, plan=plan, packages=packages)
+    facts = ElfFacts(workshop.cache / "elf", watched=watched_symbols(rules))
+    closure = resolve(_settled(recipe, locked), sysroot, local, facts, rules)
+    return _Resolved(
+        locked=locked, packages=packages, sysroot=sysroot, local=local, facts=facts, closure=closure
+    )
+
+
+def _planned(recipe: Recipe, resolved: _Resolved, workshop: Workshop) -> Planned:
+    plan = make_plan(
+        recipe,
+        resolved.sysroot,
+        resolved.closure,
+        resolved.local,
+        resolved.facts,
+        epoch=workshop.epoch,
+    )
+    resolved.facts.save()
+    return Planned(
+        recipe=recipe,
+        plan=plan,
+        locked=resolved.locked,
+        packages=resolved.packages,
+        sysroot=resolved.sysroot,
+        closure=resolved.closure,
+    )
+
+
+def _question(recipe: Recipe, locked: Lock, rules: tuple[Rule, ...]) -> str:
+    """Everything that decides which packages rules take, in one word."""
+    return hashlib.sha256(repr((__version__, recipe, locked, rules)).encode()).hexdigest()
+
+
+def _recall(memory: Path) -> tuple[str, ...]:
+    try:
+        return tuple(json.loads(read_checked(memory) or b"[]"))
+    except ValueError:
+        return ()
+
+
+def _acquired(locked: Lock, workshop: Workshop) -> tuple[Package, ...]:
+    packages = acquire(
+        locked.packages, cache=workshop.cache, freshness=workshop.freshness, effects=workshop.effects
+    )
+    return tuple(
+        replace(package, alone=True) if one.alone else package
+        for package, one in zip(packages, locked.packages, strict=True)
+    )
 
 
 def _settled(recipe: Recipe, locked: Lock) -> Recipe:
@@ -81,11 +170,12 @@ def _settled(recipe: Recipe, locked: Lock) -> Recipe:
     return replace(recipe, sources=sources)
 
 
-def lock_sources(recipe: Recipe, workshop: Workshop) -> Lock:
-    """Exact packages for every source, and for what every image or a feature needs."""
-    extra: tuple[tuple[str, str], ...] = _SYSTEM_PACKAGES
-    if "certificates" in recipe.runtime.features:
-        extra += ((certificates.PACKAGE, "the feature certificates"),)
+def lock_sources(recipe: Recipe, workshop: Workshop, taken: tuple[str, ...] = ()) -> Lock:
+    """Exact packages for every source, what every image needs, and what rules take where it can be had."""
+    extra = (
+        Extra("base-files", "every image"),
+        *(Extra(name, "a rule", optional=True) for name in taken),
+    )
     found: dict[str, LockedPackage] = {}
     for number, archive in enumerate(archives(recipe, workshop)):
         for package in lock(

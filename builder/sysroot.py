@@ -89,6 +89,8 @@ class Package:
     scripts: Mapping[str, str]
     newest: int
     """Newest modification time (seconds since the epoch) of the package's files."""
+    alone: bool = False
+    """Taken for single files, without what it depends on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

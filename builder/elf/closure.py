@@ -13,15 +13,31 @@ from pathlib import Path
 
 from builder.elf.facts import ElfFacts
 from builder.elf.glibc import GlibcSearch
+from builder.elf.ldcache import LD_SO_CACHE, installed_index
 from builder.elf.loader import Flavour, Loader, loader_of
 from builder.elf.musl import MuslSearch
 from builder.elf.object import ElfError, ElfObject
+from builder.elf.scope import INTERPRETER, MissingLibrary, Order, Record, Scope
 from builder.elf.search import Found, Loaded, Search, Tree
 from builder.errors import ResolutionError
 from builder.sysroot import Node, Sysroot
 
+__all__ = [
+    "ALREADY_LOADED",
+    "ANOTHER_ROOT",
+    "INTERPRETER",
+    "Edge",
+    "ElfClosure",
+    "MissingLibrary",
+    "Resolver",
+    "Scope",
+    "elf_closure",
+    "elf_closures",
+    "missing_message",
+]
+
 ALREADY_LOADED = "already loaded"
-INTERPRETER = "interpreter"
+ANOTHER_ROOT = "loaded by another root"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,22 +54,6 @@ class Edge:
     provider: str
     links: tuple[Node, ...]
     rule: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MissingLibrary:
-    """A name that nothing provides. ``searched`` are the folders looked in, in order.
-
-    ``chain`` are the canonical paths from the root to ``dependent``. ``optional``: the program starts without
-    it (DT_AUXILIARY). ``reason`` says why a file of that name cannot be used, "" where there is none.
-    """
-
-    dependent: str
-    name: str
-    searched: tuple[str, ...]
-    chain: tuple[str, ...]
-    optional: bool = False
-    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,11 +95,20 @@ def missing_message(missing: MissingLibrary) -> str:
 class Resolver:
     """Closures inside one sysroot, for callers that ask several times: every look-up is made once.
 
-    ``library_path`` are the folders of LD_LIBRARY_PATH in the image, absolute.
+    ``library_path`` are the folders of LD_LIBRARY_PATH in the image, absolute. ``installed_cache``: search by
+    the /etc/ld.so.cache that the sysroot has, or without one if it has none, as ld.so would in it now; else
+    as if ldconfig had just run there.
     """
 
-    def __init__(self, sysroot: Sysroot, facts: ElfFacts, *, library_path: tuple[str, ...] = ()) -> None:
-        self._tree = Tree(sysroot, facts)
+    def __init__(
+        self,
+        sysroot: Sysroot,
+        facts: ElfFacts,
+        *,
+        library_path: tuple[str, ...] = (),
+        installed_cache: bool = False,
+    ) -> None:
+        self._tree = _tree_with_cache(sysroot, facts) if installed_cache else Tree(sysroot, facts)
         self._library_path = library_path
         self._loaders: dict[tuple[str, tuple[int, int, bool]], tuple[Loader, Search]] = {}
 
@@ -113,17 +122,15 @@ class Resolver:
         """
         union = _Union()
         warnings: dict[str, None] = {}
-        for root in roots:
-            found = self._tree.sysroot.lookup(root)
-            if found.node is None:
-                raise ResolutionError(f"{root} is not in the sysroot", hint="add the package that carries it")
+        for path in roots:
             try:
-                elf = self._tree.facts.of(found.node)
+                root = self._root(path)
             except ElfError as error:
                 warnings[error.message] = None
                 continue
-            if elf is not None:
-                self._process(Found(found.path, found.path, found.node, elf, (), "root"), union)
+            if root is not None:
+                union.objects.setdefault(root.path, root)
+                self._process(root, union)
         missing = tuple(union.settle())
         return ElfClosure(
             edges=tuple(union.edges.values()),
@@ -131,8 +138,26 @@ class Resolver:
             warnings=(*warnings, *self._tree.warnings),
         )
 
-    def _process(self, root: Found, union: _Union) -> None:
-        union.objects.setdefault(root.path, root)
+    def scope(self, root: str) -> Scope | None:
+        """Say what one program or shared object loads, by itself and in order; None when it is no ELF file.
+
+        Some three times as fast as :meth:`closure`. Raises ElfError for a damaged root, and as that does.
+        """
+        found = self._root(root)
+        if found is None:
+            return None
+        order = Order(found)
+        self._process(found, order)
+        return order.scope()
+
+    def _root(self, path: str) -> Found | None:
+        found = self._tree.sysroot.lookup(path)
+        if found.node is None:
+            raise ResolutionError(f"{path} is not in the sysroot", hint="add the package that carries it")
+        elf = self._tree.facts.of(found.node)
+        return None if elf is None else Found(found.path, found.path, found.node, elf, (), "root")
+
+    def _process(self, root: Found, union: Record) -> None:
         elf = root.elf
         if elf.interpreter is None and not (elf.needed or elf.auxiliary or elf.filter):
             return
@@ -152,6 +177,15 @@ class Resolver:
             search: Search = rules(self._tree, loader, elf.target, self._library_path)
             known = self._loaders[key] = (loader, search)
         return known
+
+
+def _tree_with_cache(sysroot: Sysroot, facts: ElfFacts) -> Tree:
+    try:
+        return Tree(sysroot, facts, installed_index(sysroot))
+    except ElfError as error:
+        tree = Tree(sysroot, facts, {})
+        tree.warnings[f"{LD_SO_CACHE} is not read, as ld.so would not: {error.reason}"] = None
+        return tree
 
 
 class _Union:
@@ -198,13 +232,13 @@ class _Union:
             if key in self._final or missing.reason or provider is None:
                 yield missing
             else:
-                self.add(dependent, missing.name, provider, provider.links, "loaded by another root")
+                self.add(dependent, missing.name, provider, provider.links, ANOTHER_ROOT)
 
 
 class _Process:
     """One root with its loader: what is loaded, under which names, in the loader's order."""
 
-    def __init__(self, root: Found, loader: Loader, search: Search, union: _Union) -> None:
+    def __init__(self, root: Found, loader: Loader, search: Search, union: Record) -> None:
         self._search = search
         self._union = union
         self._loader = loader

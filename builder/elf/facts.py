@@ -1,56 +1,52 @@
 """What the files of a sysroot say, each read at most once ever: a memory of ELF objects, kept on disk.
 
-Cached facts are keyed by the SHA-256 of the bytes, so they stay true wherever the bytes go. One JSON file
-holds the facts of one store file (that is, of one package), after a line with its checksum; one that is
-damaged or of another version is ignored.
+Cached facts are keyed by the SHA-256 of the bytes, so they stay true wherever the bytes go. One file holds
+the facts of one store file (that is, of one package); one that is damaged or of another version is ignored.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from builder.elf.object import ElfError, ElfObject, is_elf
+from builder.elf.part import Part, opened
+from builder.elf.shelf import Fact, Shelf, read_shelf, write_shelf
 from builder.errors import BuildError
-from builder.files import read_checked, write_checked
 from builder.sysroot import Content, Node
 
-_VERSION = 1
+if TYPE_CHECKING:  # it imports elftools, which costs 50 ms: only where something is parsed
+    from builder.elf.symbols import ElfSymbols
+
 _HEAD = 4096
 """Bytes read at first: the ELF header, the program headers and mostly the interpreter lie in them."""
 _SMALLEST = 52
 """Bytes of a 32-bit ELF header; nothing shorter is ELF."""
-_Fact = ElfObject | str | None
-"""What is known of some bytes: an object, why they are damaged, or None: they are not ELF."""
+_PATHS = "paths"
 
-
-@dataclass(slots=True)
-class _Shelf:
-    """The facts of one store file. ``raw`` is as JSON gave it; objects are made when they are asked for."""
-
-    raw: dict[str, Any] = field(default_factory=dict)
-    facts: dict[str, _Fact] = field(default_factory=dict)
-    changed: bool = False
+_Place = tuple[Path, int, int]
 
 
 class ElfFacts:
     """Answers what a node's bytes say. ``cache`` is a folder of its own, or None to keep nothing on disk.
 
-    Not thread-safe. Nothing is written before :meth:`save`.
+    ``watched`` are the symbols that :meth:`imports` looks for. Not thread-safe. Nothing is written before
+    :meth:`save`.
     """
 
-    def __init__(self, cache: Path | None) -> None:
+    def __init__(self, cache: Path | None, *, watched: frozenset[str] = frozenset()) -> None:
         self._cache = cache
-        self._shelves: dict[str, _Shelf] = {}
-        self._loose: dict[tuple[Path, int, int], _Fact] = {}
+        self._watched = watched
+        self._imports = f"imports {_digest(' '.join(sorted(watched)))}"
+        self._shelves: dict[str, Shelf] = {}
+        self._loose: dict[_Place, Fact] = {}
+        self._symbols: dict[_Place, ElfSymbols] = {}
         self.damaged: dict[str, str] = {}
-        """Path → why :meth:`elf_nodes` passed over it: ELF files that cannot be read."""
+        """Path → why :meth:`elf_nodes`, :meth:`imports` or :meth:`named_paths` passed over that ELF file."""
 
     def of(self, node: Node) -> ElfObject | None:
         """Read what the file at ``node`` says; None when it is not ELF (or no regular file).
@@ -62,7 +58,7 @@ class ElfFacts:
             return None
         known, fact = self._recall(content)
         if not known:
-            with _opened(content.store) as descriptor:
+            with opened(content.store) as descriptor:
                 fact = self._learn(node.path, content, descriptor)
         if isinstance(fact, str):
             raise ElfError(node.path, fact)
@@ -85,12 +81,77 @@ class ElfFacts:
             if found is not None:
                 yield node, found
 
+    def imports(self, node: Node) -> frozenset[str]:
+        """Give the watched symbols that the file at ``node`` uses and leaves to other files to define.
+
+        None for a file that is not ELF. Raises as :meth:`of`; damaged symbols are passed over and recorded.
+        """
+        if not self._watched:
+            return frozenset()
+
+        def read(part: Part) -> frozenset[str]:
+            from builder.elf.symbols import read_references  # noqa: PLC0415 (as above)
+
+            return read_references(part, name=node.path) & self._watched
+
+        return self._names(self._imports, node, read)
+
+    def named_paths(self, node: Node) -> frozenset[str]:
+        """Give the absolute paths that the constants of the file at ``node`` name; see ``strings``.
+
+        None for a file that is not ELF. Raises as :meth:`of`.
+        """
+
+        def read(part: Part) -> frozenset[str]:
+            from builder.elf.strings import named_paths  # noqa: PLC0415 (as above)
+
+            return named_paths(part, name=node.path)
+
+        return self._names(_PATHS, node, read)
+
+    def symbols(self, node: Node) -> ElfSymbols | None:
+        """Read the dynamic symbols of the file at ``node``, once a run; None for a file that is not ELF.
+
+        Raises as :meth:`of`, and ElfError for damaged symbols.
+        """
+        content = node.content
+        if content is None or self.of(node) is None:
+            return None
+        place = (content.store, content.offset, content.size)
+        known = self._symbols.get(place)
+        if known is None:
+            from builder.elf.symbols import read_symbols  # noqa: PLC0415 (as above)
+
+            with _reading(node.path, content) as part:
+                known = self._symbols[place] = read_symbols(part, name=node.path)
+        return known
+
     def save(self) -> None:
         """Write what was learnt since the last time; nothing new writes nothing. Raises OSError."""
         for name, shelf in self._shelves.items():
             if shelf.changed and self._cache is not None:
-                write_checked(self._file(self._cache, name), _encode(shelf))
+                write_shelf(self._file(self._cache, name), shelf)
                 shelf.changed = False
+
+    def _names(self, kind: str, node: Node, read: Callable[[Part], frozenset[str]]) -> frozenset[str]:
+        content = node.content
+        if content is None or self.of(node) is None:
+            return frozenset()
+        key = content.sha256 or f"{content.offset} {content.size} {content.store}"
+        shelf = self._shelf(content.store.name if content.sha256 else "")
+        found = shelf.names(kind, key)
+        if found is None:
+            try:
+                with _reading(node.path, content) as part:
+                    found = read(part)
+            except ElfError as error:
+                found = error.reason
+            shelf.lists.setdefault(kind, {})[key] = found if isinstance(found, str) else sorted(found)
+            shelf.changed |= bool(content.sha256)
+        if isinstance(found, str):
+            self.damaged[node.path] = ElfError(node.path, found).message
+            return frozenset()
+        return found
 
     def _learn_all(self, files: list[Node]) -> None:
         unknown: dict[Path, list[tuple[Node, Content]]] = {}
@@ -98,31 +159,17 @@ class ElfFacts:
             if node.content is not None and not self._recall(node.content)[0]:
                 unknown.setdefault(node.content.store, []).append((node, node.content))
         for store, group in unknown.items():
-            with _opened(store) as descriptor:
+            with opened(store) as descriptor:
                 for node, content in group:
                     self._learn(node.path, content, descriptor)
 
-    def _recall(self, content: Content) -> tuple[bool, _Fact]:
+    def _recall(self, content: Content) -> tuple[bool, Fact]:
         if not content.sha256:
-            key = (content.store, content.offset, content.size)
-            return key in self._loose, self._loose.get(key)
-        shelf = self._shelf(content.store.name)
-        if content.sha256 in shelf.facts:
-            return True, shelf.facts[content.sha256]
-        if content.sha256 not in shelf.raw:
-            return False, None
-        return self._thaw(shelf, content.sha256)
+            place = (content.store, content.offset, content.size)
+            return place in self._loose, self._loose.get(place)
+        return self._shelf(content.store.name).recall(content.sha256)
 
-    def _thaw(self, shelf: _Shelf, sha256: str) -> tuple[bool, _Fact]:
-        raw = shelf.raw[sha256]
-        try:
-            fact = raw if raw is None or isinstance(raw, str) else ElfObject.from_json(raw)
-        except ValueError:
-            return False, None
-        shelf.facts[sha256] = fact
-        return True, fact
-
-    def _learn(self, path: str, content: Content, descriptor: int) -> _Fact:
+    def _learn(self, path: str, content: Content, descriptor: int) -> Fact:
         fact = _read(path, content, descriptor)
         if content.sha256:
             shelf = self._shelf(content.store.name)
@@ -132,92 +179,52 @@ class ElfFacts:
             self._loose[content.store, content.offset, content.size] = fact
         return fact
 
-    def _shelf(self, name: str) -> _Shelf:
+    def _shelf(self, name: str) -> Shelf:
         shelf = self._shelves.get(name)
         if shelf is None:
-            raw = {} if self._cache is None else _decode(self._file(self._cache, name))
-            shelf = self._shelves[name] = _Shelf(raw)
+            # Files without a checksum share a shelf that is never read or written: "" is no store's name.
+            shelf = read_shelf(self._file(self._cache, name)) if self._cache and name else Shelf()
+            if self._watched:  # what was learnt for other symbols has had its day
+                kept = (self._imports, _PATHS)
+                shelf.lists = {kind: names for kind, names in shelf.lists.items() if kind in kept}
+            self._shelves[name] = shelf
         return shelf
 
     @staticmethod
     def _file(cache: Path, name: str) -> Path:
-        digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:16]
-        return cache / f"{digest}.json"
+        return cache / f"{_digest(name)}.json"
 
 
-def _encode(shelf: _Shelf) -> bytes:
-    facts: dict[str, object] = dict(shelf.raw)
-    for sha256, fact in shelf.facts.items():
-        facts[sha256] = fact.to_json() if isinstance(fact, ElfObject) else fact
-    others = sorted(sha256 for sha256, fact in facts.items() if fact is None)
-    known = {sha256: fact for sha256, fact in sorted(facts.items()) if fact is not None}
-    document = {"version": _VERSION, "elf": known, "other": others}
-    return json.dumps(document, separators=(",", ":")).encode("ascii")
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
-def _decode(file: Path) -> dict[str, Any]:
-    body = read_checked(file)
-    if body is None:
-        return {}
-    try:
-        document = json.loads(body)
-        if document["version"] != _VERSION:
-            return {}
-        facts: dict[str, Any] = dict.fromkeys(document["other"])
-        facts.update(document["elf"])
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return {}
-    return facts
-
-
-class _Part:
-    """A part of an open file as the reader wants it: sliced with ``pread``, its head kept."""
-
-    def __init__(self, descriptor: int, offset: int, size: int, head: bytes) -> None:
-        self._descriptor = descriptor
-        self._offset = offset
-        self._size = size
-        self._head = head
-
-    def __len__(self) -> int:
-        return self._size
-
-    def __getitem__(self, part: slice) -> bytes:
-        start, stop, _ = part.indices(self._size)
-        if stop <= len(self._head):
-            return self._head[start:stop]
-        return os.pread(self._descriptor, max(0, stop - start), self._offset + start)
-
-
-def _read(path: str, content: Content, descriptor: int) -> _Fact:
-    try:
+def _read(path: str, content: Content, descriptor: int) -> Fact:
+    with _failing(path, content):
         head = os.pread(descriptor, min(_HEAD, content.size), content.offset)
         if not is_elf(head):
             return None
-        from builder.elf.reader import read_elf  # noqa: PLC0415 (elftools costs 50 ms: only where something is parsed)
+        from builder.elf.reader import read_elf  # noqa: PLC0415 (as above)
 
-        return read_elf(_Part(descriptor, content.offset, content.size, head), name=path)
-    except ElfError as error:
-        return error.reason
+        try:
+            return read_elf(Part(descriptor, content.offset, content.size, head), name=path)
+        except ElfError as error:
+            return error.reason
+
+
+@contextlib.contextmanager
+def _reading(path: str, content: Content) -> Iterator[Part]:
+    with opened(content.store) as descriptor, _failing(path, content):
+        head = os.pread(descriptor, min(_HEAD, content.size), content.offset)
+        yield Part(descriptor, content.offset, content.size, head)
+
+
+@contextlib.contextmanager
+def _failing(path: str, content: Content) -> Iterator[None]:
+    try:
+        yield
     except (OSError, OverflowError) as error:
         raise BuildError(
             f"{path} could not be read from {content.store}: {error}",
             hint="remove that file; rootlet fetches the package again",
         ) from error
-
-
-@contextlib.contextmanager
-def _opened(store: Path) -> Iterator[int]:
-    try:
-        descriptor = os.open(store, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as error:
-        raise BuildError(
-            f"{store} could not be opened: {error.strerror}",
-            hint="make it readable for you"
-            if isinstance(error, PermissionError)
-            else "run the build again; rootlet fetches what is missing",
-        ) from error
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from builder.elf.ldcache import LD_SO_CACHE, CacheEntry, library_flags
 from builder.elf.ldconf import is_library_name, listed
 from builder.elf.loader import Loader
 from builder.elf.object import DF_1_NODEFLIB, ELFOSABI_GNU, ELFOSABI_NONE, ET_DYN, ET_EXEC, ElfObject
@@ -26,7 +27,8 @@ class GlibcSearch:
         self._loader = loader
         self._target = target
         self._environment = (Place("LD_LIBRARY_PATH", library_path),) if library_path else ()
-        self._cached = tuple(dict.fromkeys((*tree.cache_folders, *loader.folders)))
+        first = tree.cache_folders if tree.index is None else (LD_SO_CACHE,) if tree.index else ()
+        self._cached = tuple(dict.fromkeys((*first, *loader.folders)))
         self._system: dict[tuple[str, bool], Answer] = {}
         self._looked: dict[tuple[str, str, str], Answer] = {}
         self._paths: dict[tuple[str, str, str], tuple[str, ...]] = {}
@@ -72,7 +74,7 @@ class GlibcSearch:
             variants += answer.variants
             if answer.outcome is not None:
                 return Answer(answer.outcome, variants)
-        system = self._from_system(name, no_default=bool(requester.found.elf.flags_1 & DF_1_NODEFLIB))
+        system = self._from_system(name, requester.found.elf)
         return Answer(system.outcome, variants + system.variants) if variants else system
 
     def searched(self, requester: Loaded) -> tuple[str, ...]:
@@ -137,10 +139,14 @@ class GlibcSearch:
             return Refused(opened, "it is not a shared object")
         return None if foreign else Found(opened, found.path, found.node, elf, found.links, rule)
 
-    def _from_system(self, name: str, *, no_default: bool) -> Answer:
+    def _from_system(self, name: str, requester: ElfObject) -> Answer:
+        no_default = bool(requester.flags_1 & DF_1_NODEFLIB)
         answer = self._system.get((name, no_default))
         if answer is None:
-            answer = self._from_cache(name, no_default=no_default)
+            if self._tree.index is None:
+                answer = self._from_cache(name, no_default=no_default)
+            else:
+                answer = self._from_index(self._tree.index.get(name, ()), requester)
             if answer.outcome is None and not no_default:
                 default = self._along(Place("default folder", self._loader.folders), name)
                 answer = Answer(default.outcome, answer.variants + default.variants)
@@ -164,6 +170,30 @@ class GlibcSearch:
                 break
             return Answer(found, variants)
         return Answer(None, variants)
+
+    def _from_index(self, entries: tuple[CacheEntry, ...], requester: ElfObject) -> Answer:
+        # As _dl_load_cache_lookup: the first entry for every processor; a stale one is no answer.
+        if not entries:
+            return Answer(None)
+        flags = library_flags(requester)
+        fitting = [entry for entry in entries if entry.flags == flags and self._is_allowed(entry, requester)]
+        plain = next((entry for entry in fitting if not entry.hwcap), None)
+        outcome = None if plain is None else self._indexed(plain.path, LD_SO_CACHE)
+        better = (
+            self._indexed(entry.path, f"glibc-hwcaps folder {folder_of(entry.path)}")
+            for level in self._loader.hwcaps
+            for entry in fitting
+            if entry.hwcap == level
+        )
+        return Answer(outcome, tuple(variant for variant in better if isinstance(variant, Found)))
+
+    def _is_allowed(self, entry: CacheEntry, requester: ElfObject) -> bool:
+        default = tuple(f"{folder}/" for folder in self._loader.folders)
+        return not requester.flags_1 & DF_1_NODEFLIB or not entry.path.startswith(default)
+
+    def _indexed(self, path: str, rule: str) -> Outcome:
+        found = self._tree.sysroot.lookup(path)
+        return None if found.node is None else self._judge(path, found, rule)
 
     def _is_listed(self, folder: str, name: str, elf: ElfObject) -> bool:
         if elf.soname == name:

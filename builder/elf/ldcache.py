@@ -33,9 +33,16 @@ from builder.elf.object import (
     ElfObject,
 )
 from builder.elf.search import join
-from builder.sysroot import Sysroot
+from builder.sysroot import Sysroot, read_content
+
+LD_SO_CACHE = "/etc/ld.so.cache"
+_MAX_CACHE = 1 << 26
+"""Bytes. The cache of a big machine has some hundred thousand."""
 
 _MAGIC = b"glibc-ld.so.cache1.1"
+_OLD_MAGIC = b"ld.so-1.7.0"
+_OLD_HEADER = "11sxI"
+_OLD_ENTRY_SIZE = 12
 _HEADER = "20sIIB3xI12x"
 _ENTRY = "iIIIQ"
 _LITTLE, _BIG = 2, 3
@@ -75,7 +82,11 @@ class CachedLibrary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheEntry:
-    """One line of an index that was read. ``flags`` tell class and machine; see :func:`library_flags`."""
+    """One line of an index that was read. ``flags`` tell class and machine; see :func:`library_flags`.
+
+    ``hwcap`` is "" for every processor, a sub-folder of glibc-hwcaps, or "legacy 0x…" for a bit mask, which
+    loaders before glibc 2.37 understand.
+    """
 
     name: str
     path: str
@@ -206,8 +217,10 @@ def _extension(order: str, start: int, sections: list[tuple[int, bytes]]) -> byt
 def read_cache(data: bytes) -> tuple[CacheEntry, ...]:
     """Read an index of this format, of either byte order, in the order it has.
 
-    Raises ElfError when it is of another format, or an entry or a string lies outside of it.
+    One that follows an index of the old format, as ldconfig wrote it before 2.32, is read likewise. Raises
+    ElfError when it is of another format, or an entry or a string lies outside of it.
     """
+    data = _after_old(data)
     size = struct.calcsize("<" + _HEADER)
     if len(data) < size or not data.startswith(_MAGIC):
         raise ElfError("ld.so.cache", "it does not start as glibc's cache does")
@@ -223,6 +236,34 @@ def read_cache(data: bytes) -> tuple[CacheEntry, ...]:
         )
         for flags, key, value, _, hwcap in row.iter_unpack(data[size : size + count * row.size])
     )
+
+
+def installed_index(sysroot: Sysroot) -> dict[str, tuple[CacheEntry, ...]]:
+    """Read the index that ``sysroot`` has, by name; empty where it has none.
+
+    Raises ElfError when it is damaged: ld.so would go on without it. BuildError when it cannot be read.
+    """
+    content = getattr(sysroot.lookup(LD_SO_CACHE).node, "content", None)
+    if content is None:
+        return {}
+    if content.size > _MAX_CACHE:
+        raise ElfError(LD_SO_CACHE, f"it has {content.size} bytes")
+    entries: dict[str, list[CacheEntry]] = {}
+    for entry in read_cache(read_content(content)):
+        entries.setdefault(entry.name, []).append(entry)
+    return {name: tuple(listed) for name, listed in entries.items()}
+
+
+def _after_old(data: bytes) -> bytes:
+    head = struct.calcsize("<" + _OLD_HEADER)
+    if not data.startswith(_OLD_MAGIC) or len(data) < head:
+        return data
+    for order in "<>":  # nothing in the old format tells its byte order: the new one must follow
+        _, count = struct.unpack_from(order + _OLD_HEADER, data)
+        start = (head + count * _OLD_ENTRY_SIZE + 7) // 8 * 8
+        if data.startswith(_MAGIC, start):
+            return data[start:]
+    return data
 
 
 def _hwcaps(data: bytes, order: str, at: int) -> tuple[str, ...]:
@@ -258,7 +299,7 @@ _MAX_STRING = 4096
 def _hwcap(names: tuple[str, ...], hwcap: int) -> str:
     index = hwcap & 0xFFFFFFFF
     if not hwcap & _HWCAP_EXTENSION:
-        return ""
+        return f"legacy {hwcap:#x}" if hwcap else ""
     if index >= len(names):
         raise ElfError("ld.so.cache", f"an entry is for processor {index} of {len(names)}")
     return names[index]

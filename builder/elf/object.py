@@ -6,6 +6,7 @@ Words and numbers are those of the gABI (System V Application Binary Interface, 
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -41,6 +42,28 @@ def is_elf(head: bytes) -> bool:
     return head[:4] == ELF_MAGIC
 
 
+class DlopenPriority(enum.Enum):
+    """How much an object misses a library that it opens at run time: the words of the note."""
+
+    REQUIRED = "required"
+    RECOMMENDED = "recommended"
+    SUGGESTED = "suggested"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DlopenNote:
+    """One library that an object may open with dlopen(3), as its author wrote it down in a note.
+
+    ``sonames`` are alternatives, the best first; never empty. ``feature`` and ``description`` are for people,
+    "" without. The form is "ELF dlopen metadata" of the UAPI group (systemd.io/ELF_DLOPEN_METADATA).
+    """
+
+    sonames: tuple[str, ...]
+    feature: str = ""
+    description: str = ""
+    priority: DlopenPriority = DlopenPriority.RECOMMENDED
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ElfObject:
     """One ELF file. It does not know its own path, nor whether anything it names exists.
@@ -48,7 +71,8 @@ class ElfObject:
     ``elf_class`` is 32 or 64; ``machine``, ``os_abi``, ``type`` and ``flags`` are the numbers of the ELF
     header (EM_*, ELFOSABI_*, ET_*, e_flags). ``dynamic`` tells whether there is a dynamic section. For
     ``rpath`` and ``runpath`` None means no such tag and "" an empty one: ld.so treats the two differently.
-    Names that are not UTF-8 carry surrogate escapes.
+    Names that are not UTF-8 carry surrogate escapes. ``dlopen`` are its notes about libraries it opens at run
+    time; ``bad_notes`` says why some of them could not be read ("" when all could): it loads all the same.
     """
 
     elf_class: int
@@ -66,6 +90,8 @@ class ElfObject:
     flags_1: int = 0
     auxiliary: tuple[str, ...] = ()
     filter: tuple[str, ...] = ()
+    dlopen: tuple[DlopenNote, ...] = ()
+    bad_notes: str = ""
 
     @property
     def target(self) -> tuple[int, int, bool]:
@@ -95,6 +121,10 @@ class ElfObject:
             self.flags_1,
             self.auxiliary,
             self.filter,
+            tuple(
+                (note.sonames, note.feature, note.description, note.priority.value) for note in self.dlopen
+            ),
+            self.bad_notes,
         )
 
     @classmethod
@@ -120,6 +150,8 @@ class ElfObject:
             flags_1=fields[12],
             auxiliary=tuple(fields[13]),
             filter=tuple(fields[14]),
+            dlopen=tuple(map(_note, fields[15])) if fields[15] else (),
+            bad_notes=fields[16],
         )
 
 
@@ -139,7 +171,32 @@ def _names(value: object) -> bool:
     return isinstance(value, list | tuple) and all(type(name) is str for name in value)
 
 
+def _notes(value: object) -> bool:
+    return isinstance(value, list | tuple) and all(map(_is_note, value))
+
+
+def _is_note(value: object) -> bool:
+    if not isinstance(value, list | tuple) or len(value) != len(_NOTE_SHAPE):
+        return False
+    return all(fits(part) for fits, part in zip(_NOTE_SHAPE, value, strict=True))
+
+
+def _words(value: object) -> bool:
+    return type(value) is str
+
+
+def _note(fields: Sequence[Any]) -> DlopenNote:
+    return DlopenNote(
+        sonames=tuple(fields[0]),
+        feature=fields[1],
+        description=fields[2],
+        priority=DlopenPriority(fields[3]),
+    )
+
+
+_NOTE_SHAPE = (_names, _words, _words, _words)
 _SHAPE = (
     *(_number, _truth, _number, _number, _number, _number),
     *(_text, _truth, _text, _names, _text, _text, _number, _names, _names),
+    *(_notes, _words),
 )

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import functools
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from elftools.elf.enums import ENUM_D_TAG, ENUM_P_TYPE_BASE
 from elftools.elf.structs import ELFStructs
 
-from builder.elf.object import ElfError, ElfObject, is_elf
-
-__all__ = ["Readable", "is_elf", "read_elf"]
+from builder.elf.notes import FDO, MAX_NOTES, NoteError, dlopen_notes
+from builder.elf.object import DlopenNote, ElfError, ElfObject, is_elf
 
 _CLASSES = {1: 32, 2: 64}
 _IDENT_SIZE = 16
@@ -35,6 +34,10 @@ _CHUNK = 256
 _PT_LOAD: int = ENUM_P_TYPE_BASE["PT_LOAD"]
 _PT_DYNAMIC: int = ENUM_P_TYPE_BASE["PT_DYNAMIC"]
 _PT_INTERP: int = ENUM_P_TYPE_BASE["PT_INTERP"]
+_PT_NOTE: int = ENUM_P_TYPE_BASE["PT_NOTE"]
+_PF_W = 2
+TAGS: Mapping[str, int] = ENUM_D_TAG
+"""Numbers of the tags of dynamic sections (DT_*) by name."""
 _DT_NEEDED: int = ENUM_D_TAG["DT_NEEDED"]
 _DT_STRTAB: int = ENUM_D_TAG["DT_STRTAB"]
 _DT_STRSZ: int = ENUM_D_TAG["DT_STRSZ"]
@@ -57,39 +60,61 @@ class Readable(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Record:
+class Record:
+    """How one kind of record lies in a file: its format, and the place of each field in what that gives."""
+
     format: struct.Struct
     names: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
-class _Layout:
-    header: _Record
-    segment: _Record
-    dynamic: _Record
+class Layout:
+    """The records of one class and byte order."""
+
+    header: Record
+    segment: Record
+    dynamic: Record
+    symbol: Record
+    need: Record
+    need_aux: Record
+    definition: Record
+    definition_aux: Record
+    rela: Record
+    rel: Record
 
 
 @functools.lru_cache(maxsize=4)
-def _layout(elf_class: int, *, little_endian: bool) -> _Layout:
+def _layout(elf_class: int, *, little_endian: bool) -> Layout:
     structs = ELFStructs(little_endian=little_endian, elfclass=elf_class)
     structs.create_basic_structs()
     structs.create_advanced_structs()
-    return _Layout(
+    kinds = (
+        structs.Elf_Phdr,
+        structs.Elf_Dyn,
+        structs.Elf_Sym,
+        structs.Elf_Verneed,
+        structs.Elf_Vernaux,
+        structs.Elf_Verdef,
+        structs.Elf_Verdaux,
+        structs.Elf_Rela,
+        structs.Elf_Rel,
+    )
+    return Layout(
         _record(structs.Elf_Ehdr.subcons[1:], little_endian=little_endian),
-        _record(structs.Elf_Phdr.subcons, little_endian=little_endian),
-        _record(structs.Elf_Dyn.subcons, little_endian=little_endian),
+        *(_record(kind.subcons, little_endian=little_endian) for kind in kinds),
     )
 
 
-def _record(fields: Any, *, little_endian: bool) -> _Record:
+def _record(fields: Any, *, little_endian: bool) -> Record:
     codes: list[str] = []
     names: dict[str, int] = {}
     for field in fields:
+        if not field.sizeof():  # fields computed from others take no bytes
+            continue
         packer = getattr(getattr(field, "subcon", field), "packer", None)
-        if packer is not None:  # fields computed from others take no bytes
-            names[field.name] = len(codes)
-            codes.append(packer.format.strip("<>"))
-    return _Record(struct.Struct(("<" if little_endian else ">") + "".join(codes)), names)
+        names[field.name] = len(codes)
+        codes.append("B" if packer is None else packer.format.strip("<>"))  # st_info is two fields of bits
+    return Record(struct.Struct(("<" if little_endian else ">") + "".join(codes)), names)
 
 
 def read_elf(data: Readable, *, name: str) -> ElfObject:
@@ -100,33 +125,72 @@ def read_elf(data: Readable, *, name: str) -> ElfObject:
     """
     try:
         return _read(data)
-    except _DamagedError as error:
+    except DamagedError as error:
         raise ElfError(name, str(error)) from None
 
 
-class _DamagedError(Exception):
-    pass
+class DamagedError(Exception):
+    """Why a file cannot be read; whoever knows its name makes an ElfError of it."""
+
+
+Segment = tuple[int, int, int, int, int, int]
+"""Type, file offset, address, size in the file, flags, alignment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Headers:
+    """The checked headers of one file; ``segments`` are those program headers that matter here, in order."""
+
+    elf_class: int
+    little_endian: bool
+    os_abi: int
+    layout: Layout
+    fields: dict[str, int]
+    segments: list[Segment]
+
+    def loaded(self, *, writable: bool = True) -> list[Segment]:
+        """Give the segments that are mapped (PT_LOAD), those a process may write to only if asked."""
+        return [
+            segment
+            for segment in self.segments
+            if segment[0] == _PT_LOAD and (writable or not segment[4] & _PF_W)
+        ]
+
+    def offset_of(self, address: int) -> tuple[int, int] | None:
+        """Give where the byte at ``address`` lies in the file, and how many bytes of its segment follow."""
+        for kind, at, start, length, _, _ in self.segments:
+            if kind == _PT_LOAD and start <= address < start + length:
+                return at + address - start, start + length - address
+        return None
+
+
+def read_headers(data: Readable) -> Headers:
+    """Read the ELF header and the program headers. DamagedError when they cannot be right."""
+    ident = data[0:_IDENT_SIZE]
+    if len(ident) < _IDENT_SIZE or not is_elf(ident):
+        raise DamagedError("it has no ELF header")
+    elf_class, little_endian = _CLASSES.get(ident[4]), ident[5] == 1
+    if elf_class is None or ident[5] not in (1, 2):
+        raise DamagedError(f"its class ({ident[4]}) or byte order ({ident[5]}) is unknown")
+    layout = _layout(elf_class, little_endian=little_endian)
+    fields = _unpack(layout.header, data, _IDENT_SIZE)
+    segments = _segments(layout, fields, data)
+    return Headers(elf_class, little_endian, ident[7], layout, fields, segments)
 
 
 def _read(data: Readable) -> ElfObject:
-    ident = data[0:_IDENT_SIZE]
-    if len(ident) < _IDENT_SIZE or not is_elf(ident):
-        raise _DamagedError("it has no ELF header")
-    elf_class, little_endian = _CLASSES.get(ident[4]), ident[5] == 1
-    if elf_class is None or ident[5] not in (1, 2):
-        raise _DamagedError(f"its class ({ident[4]}) or byte order ({ident[5]}) is unknown")
-    layout = _layout(elf_class, little_endian=little_endian)
-    header = _unpack(layout.header, data, _IDENT_SIZE)
-    segments = _segments(layout, header, data)
+    headers = read_headers(data)
+    header = headers.fields
     interpreter = next(
-        (_interpreter(data, at, size) for kind, at, _, size in segments if kind == _PT_INTERP), None
+        (_interpreter(data, part[1], part[3]) for part in headers.segments if part[0] == _PT_INTERP), None
     )
-    found = _Dynamic(data, layout, segments)
+    found = Dynamic(data, headers)
+    dlopen, bad_notes = _notes(data, headers)
     return ElfObject(
-        elf_class=elf_class,
-        little_endian=little_endian,
+        elf_class=headers.elf_class,
+        little_endian=headers.little_endian,
         machine=header["e_machine"],
-        os_abi=ident[7],
+        os_abi=headers.os_abi,
         type=header["e_type"],
         flags=header["e_flags"],
         interpreter=interpreter,
@@ -138,37 +202,35 @@ def _read(data: Readable) -> ElfObject:
         flags_1=found.number(_DT_FLAGS_1),
         auxiliary=found.every(_DT_AUXILIARY),
         filter=found.every(_DT_FILTER),
+        dlopen=dlopen,
+        bad_notes=bad_notes,
     )
 
 
-def _unpack(record: _Record, data: Readable, at: int) -> dict[str, int]:
+def _unpack(record: Record, data: Readable, at: int) -> dict[str, int]:
     packed = data[at : at + record.format.size]
     if len(packed) < record.format.size:
-        raise _DamagedError("it ends inside its header")
+        raise DamagedError("it ends inside its header")
     values = record.format.unpack(packed)
     return {name: values[index] for name, index in record.names.items()}
 
 
-_Segment = tuple[int, int, int, int]
-"""Type, file offset, address, size in the file."""
-
-
-def _segments(layout: _Layout, header: dict[str, int], data: Readable) -> list[_Segment]:
+def _segments(layout: Layout, header: dict[str, int], data: Readable) -> list[Segment]:
     count, at = header["e_phnum"], header["e_phoff"]
     if not count:
         return []
     record = layout.segment
     if header["e_phentsize"] != record.format.size:
-        raise _DamagedError(f"a program header has {header['e_phentsize']} bytes, not {record.format.size}")
+        raise DamagedError(f"a program header has {header['e_phentsize']} bytes, not {record.format.size}")
     table = data[at : at + count * record.format.size]
     if len(table) < count * record.format.size:
-        raise _DamagedError(f"its {count} program headers lie outside the file")
-    kind, offset, address, size = (
-        record.names[name] for name in ("p_type", "p_offset", "p_vaddr", "p_filesz")
+        raise DamagedError(f"its {count} program headers lie outside the file")
+    kind, offset, address, size, flags, align = (
+        record.names[name] for name in ("p_type", "p_offset", "p_vaddr", "p_filesz", "p_flags", "p_align")
     )
-    wanted = (_PT_LOAD, _PT_DYNAMIC, _PT_INTERP)
+    wanted = (_PT_LOAD, _PT_DYNAMIC, _PT_INTERP, _PT_NOTE)
     return [
-        (row[kind], row[offset], row[address], row[size])
+        (row[kind], row[offset], row[address], row[size], row[flags], row[align])
         for row in record.format.iter_unpack(table)
         if row[kind] in wanted
     ]
@@ -178,27 +240,42 @@ def _interpreter(data: Readable, at: int, size: int) -> str | None:
     if not size:  # a file of debugging information keeps the headers only
         return None
     if size > _MAX_INTERPRETER:
-        raise _DamagedError(f"its program interpreter has {size} bytes")
+        raise DamagedError(f"its program interpreter has {size} bytes")
     text = data[at : at + size]
     end = text.find(b"\0")
     if end < 1:
-        raise _DamagedError("its program interpreter lies outside the file or has no end")
+        raise DamagedError("its program interpreter lies outside the file or has no end")
     return text[:end].decode("utf-8", "surrogateescape")
 
 
-class _Dynamic:
+def _notes(data: Readable, headers: Headers) -> tuple[tuple[DlopenNote, ...], str]:
+    notes: list[DlopenNote] = []
+    bad = ""
+    for kind, at, _, size, _, align in headers.segments:
+        if kind != _PT_NOTE or size < len(FDO):
+            continue
+        try:
+            text = data[at : at + min(size, MAX_NOTES)]
+            notes += dlopen_notes(text, little_endian=headers.little_endian, align=align)
+        except NoteError as error:
+            bad = str(error)
+    return tuple(notes), bad
+
+
+class Dynamic:
     """The dynamic section of one file; the last of tags that may stand once wins, as in ld.so."""
 
-    def __init__(self, data: Readable, layout: _Layout, segments: list[_Segment]) -> None:
+    def __init__(self, data: Readable, headers: Headers) -> None:
+        segments = headers.segments
         self._data = data
-        self._segments = segments
+        self._headers = headers
         self._budget = _MAX_STRINGS
         self._window: tuple[int, bytes] | None = None
         self.tags: dict[int, list[int]] = {}
         segment = next((segment for segment in segments if segment[0] == _PT_DYNAMIC), None)
         self.present = segment is not None and segment[3] > 0
         if segment is not None:
-            for tag, value in _entries(layout.dynamic, data, segment):
+            for tag, value in _entries(headers.layout.dynamic, data, segment):
                 self.tags.setdefault(tag, []).append(value)
 
     def number(self, tag: int) -> int:
@@ -220,19 +297,19 @@ class _Dynamic:
         raw = table[offset:end] if 0 <= offset <= end else self._far_name(start, offset)
         self._budget -= len(raw)
         if self._budget < 0:
-            raise _DamagedError(f"its names have more than {_MAX_STRINGS} bytes")
+            raise DamagedError(f"its names have more than {_MAX_STRINGS} bytes")
         return raw.decode("utf-8", "surrogateescape")
 
     def _open_table(self) -> tuple[int, bytes]:
         if _DT_STRTAB not in self.tags:
-            raise _DamagedError("its dynamic section has names but no string table")
+            raise DamagedError("its dynamic section has names but no string table")
         address, size = self.number(_DT_STRTAB), self.number(_DT_STRSZ)
-        for kind, at, start, length in self._segments:
-            if kind == _PT_LOAD and start <= address < start + length:
-                begin = at + address - start
-                self._window = (begin, self._data[begin : begin + size] if size <= _WHOLE_TABLE else b"")
-                return self._window
-        raise _DamagedError(f"its string table ({address:#x}) is in no segment")
+        place = self._headers.offset_of(address)
+        if place is None:
+            raise DamagedError(f"its string table ({address:#x}) is in no segment")
+        begin = place[0]
+        self._window = (begin, self._data[begin : begin + size] if size <= _WHOLE_TABLE else b"")
+        return self._window
 
     def _far_name(self, start: int, offset: int) -> bytes:
         size = self.number(_DT_STRSZ)
@@ -245,31 +322,31 @@ class _Dynamic:
                 return b"".join(pieces)
             if not piece:
                 break
-        raise _DamagedError(f"a name ({offset:#x}) lies outside its string table or has no end")
+        raise DamagedError(f"a name ({offset:#x}) lies outside its string table or has no end")
 
 
-def _entries(record: _Record, data: Readable, segment: _Segment) -> Iterator[tuple[int, int]]:
-    _, at, _, size = segment
+def _entries(record: Record, data: Readable, segment: Segment) -> Iterator[tuple[int, int]]:
+    _, at, _, size, _, _ = segment
     step = record.format.size
     count = min(size // step, _MAX_DYNAMIC)
     table = data[at : at + min(count, _CHUNK) * step]
     if len(table) < min(count, _CHUNK) * step:
-        raise _DamagedError("its dynamic section lies outside the file")
+        raise DamagedError("its dynamic section lies outside the file")
     yield from _until_null(record, table)
     if count > _CHUNK and not _ended(record, table):
         rest = data[at + len(table) : at + count * step]
         if size // step > _MAX_DYNAMIC and not _ended(record, rest):
-            raise _DamagedError(f"its dynamic section has more than {_MAX_DYNAMIC} entries")
+            raise DamagedError(f"its dynamic section has more than {_MAX_DYNAMIC} entries")
         yield from _until_null(record, rest[: len(rest) // step * step])
 
 
-def _until_null(record: _Record, table: bytes) -> Iterator[tuple[int, int]]:
+def _until_null(record: Record, table: bytes) -> Iterator[tuple[int, int]]:
     for tag, value in record.format.iter_unpack(table):
         if not tag:
             return
         yield tag, value
 
 
-def _ended(record: _Record, table: bytes) -> bool:
+def _ended(record: Record, table: bytes) -> bool:
     step = record.format.size
     return any(not tag for tag, _ in record.format.iter_unpack(table[: len(table) // step * step]))

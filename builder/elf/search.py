@@ -1,21 +1,25 @@
 """What the search rules of both loaders share: the tree they look in, and what a search gives.
 
-The rules themselves are in ``glibc`` and ``musl``. /etc/ld.so.cache of the sysroot is never read: an image
-gets one of its own, so what a cache gives is what ldconfig would find: the folders of ld.so.conf and the
-default ones.
+The rules themselves are in ``glibc`` and ``musl``. A tree that becomes an image gets an /etc/ld.so.cache of
+its own: what a cache gives is what ldconfig would find, in the folders of ld.so.conf and the default ones. A
+tree that is judged as it stands is searched by the cache that it has.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from builder.elf.facts import ElfFacts
 from builder.elf.ldconf import cache_folders
 from builder.elf.object import ElfError, ElfObject
 from builder.elf.tokens import Folders
 from builder.sysroot import Kind, Lookup, Node, Sysroot
+
+if TYPE_CHECKING:
+    from builder.elf.ldcache import CacheEntry
 
 MAX_NAME = 255
 """NAME_MAX. A longer name is in no folder."""
@@ -110,11 +114,21 @@ class Search(Protocol):
 
 
 class Tree:
-    """Look-ups of a sysroot, remembered. ``warnings`` collects what cannot be decided from bytes alone."""
+    """Look-ups of a sysroot, remembered. ``warnings`` collects what cannot be decided from bytes alone.
 
-    def __init__(self, sysroot: Sysroot, facts: ElfFacts) -> None:
+    ``index`` is the tree's own /etc/ld.so.cache by name, empty where it has none; None to search as if
+    ldconfig had just run.
+    """
+
+    def __init__(
+        self,
+        sysroot: Sysroot,
+        facts: ElfFacts,
+        index: Mapping[str, tuple[CacheEntry, ...]] | None = None,
+    ) -> None:
         self.sysroot = sysroot
         self.facts = facts
+        self.index = index
         self.warnings: dict[str, None] = {}
         self.cache_folders = cache_folders(sysroot)
         self._folders: dict[str, Lookup] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from builder.elf.facts import ElfFacts
@@ -11,12 +11,14 @@ from builder.errors import ResolutionError
 from builder.inventory.osrelease import parse_os_release
 from builder.plan.accounts import Accounts, make_accounts
 from builder.plan.model import Entry, ImagePlan, Layer
+from builder.plan.reasons import add_record, record_entry
 from builder.plan.records import copyright_nodes, planned_packages, record_entries
 from builder.plan.system import missing_parents, start_folders, system_entries
 from builder.reason import Reason, ReasonKind
 from builder.recipe.model import Owner, Recipe
-from builder.runtime import certificates
+from builder.runtime import certificates, keystore
 from builder.runtime.closure import Closure, Needed
+from builder.runtime.wishes import dropper
 from builder.sources.local import LocalFiles
 from builder.sysroot import Content, Kind, Node, Sysroot, read_content
 
@@ -36,7 +38,7 @@ def make_plan(
 
     ResolutionError when accounts conflict, an owner has no account, or a path needs a folder where a file is.
     """
-    features = _feature_entries(recipe, sysroot)
+    features = _made_entries(recipe, closure, sysroot)
     present = closure.packages() | {entry.package for entry in features}
     needed = _with_folders(_with_copyright(closure, present, sysroot), sysroot)
     accounts = make_accounts(recipe.users, recipe.groups, (item.node for item in needed if item.node.package))
@@ -49,8 +51,10 @@ def make_plan(
     _add_new(entries, start_folders(recipe.config, recipe.users, accounts))
     packages = planned_packages(entries.values(), sysroot.packages)
     _add_new(entries, _records(entries, sysroot))
+    _add_new(entries, [record_entry(())])  # its folders are in it
     _add_new(entries, missing_parents(entries))
     _check_folders(entries)
+    add_record(entries)
     newest = max((sysroot.packages[package.name].newest for package in packages), default=0)
     return ImagePlan(
         platform=recipe.platform,
@@ -61,6 +65,7 @@ def make_plan(
         created=newest if epoch is None else epoch,
         distribution=_distribution(entries, sysroot),
         warnings=closure.warnings,
+        hints=closure.hints,
     )
 
 
@@ -145,8 +150,21 @@ def _add_new(entries: dict[str, Entry], more: Iterable[Entry]) -> None:
         entries.setdefault(entry.path, entry)
 
 
-def _feature_entries(recipe: Recipe, sysroot: Sysroot) -> list[Entry]:
-    if "certificates" not in recipe.runtime.features:
+def _made_entries(recipe: Recipe, closure: Closure, sysroot: Sysroot) -> list[Entry]:
+    """What rules and features want rootlet to make, less what the recipe drops."""
+    dropped = dropper(recipe.runtime.drop)
+    makers = {certificates.NAME: _certificate_entries, keystore.NAME: _keystore_entries}
+    made = [
+        entry
+        for name, reason in sorted(closure.made.items())
+        if reason.kind is ReasonKind.FEATURE or certificates.found(sysroot)
+        for entry in makers[name](sysroot, reason, dropped)
+    ]
+    return [entry for entry in made if not dropped(entry.path)]
+
+
+def _certificate_entries(sysroot: Sysroot, reason: Reason, dropped: Callable[[str], bool]) -> list[Entry]:
+    if dropped(certificates.BUNDLE):
         return []
     file = Entry(
         path=certificates.BUNDLE,
@@ -154,12 +172,28 @@ def _feature_entries(recipe: Recipe, sysroot: Sysroot) -> list[Entry]:
         mode=0o644,
         content=certificates.bundle(sysroot),
         package=certificates.PACKAGE,
-        reason=certificates.REASON,
+        reason=reason,
     )
     link = replace(
         file, path=certificates.OPENSSL_FILE, kind=Kind.SYMLINK, mode=0o777, content=None, target=file.path
     )
     return [file, link]
+
+
+def _keystore_entries(sysroot: Sysroot, reason: Reason, dropped: Callable[[str], bool]) -> list[Entry]:
+    if dropped(keystore.PATH):
+        return []
+    content = keystore.keystore(sysroot)
+    return [
+        Entry(
+            path=keystore.PATH,
+            kind=Kind.FILE,
+            mode=0o644,
+            content=content,
+            package=certificates.PACKAGE,
+            reason=reason,
+        )
+    ]
 
 
 def _library_cache(entries: Mapping[str, Entry], sysroot: Sysroot, facts: ElfFacts) -> Entry | None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from builder.oci import Healthcheck, ImageConfig, Platform
 from builder.plan.model import Entry, ImagePlan, Layer, PlannedPackage
+from builder.plan.sizes import Share, shares
 from builder.reason import Reason, ReasonKind
 from builder.sysroot import Content, Kind
 
@@ -27,7 +28,9 @@ def plan_to_json(plan: ImagePlan) -> str:
         "config": _config_to_plain(plan.config),
         "annotations": dict(plan.annotations),
         "packages": [dataclasses.asdict(package) for package in plan.packages],
+        "reasons": [_share_to_plain(share) for share in shares(_entries(plan))],
         "warnings": list(plan.warnings),
+        "hints": list(plan.hints),
     }
     head = json.dumps(document, indent=2, ensure_ascii=True)[:-2]
     layers = ",\n".join(_layer_text(layer) for layer in plan.layers)
@@ -48,10 +51,19 @@ def plan_from_json(text: str) -> ImagePlan:
             annotations=tuple(document["annotations"].items()),
             packages=tuple(PlannedPackage(**package) for package in document["packages"]),
             warnings=tuple(document["warnings"]),
+            hints=tuple(document.get("hints", ())),
             layers=tuple(_layer(layer) for layer in document["layers"]),
         )
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"not an image plan: {error}") from error
+
+
+def _entries(plan: ImagePlan) -> Iterator[Entry]:
+    return (entry for layer in plan.layers for entry in layer.entries)
+
+
+def _share_to_plain(share: Share) -> dict[str, Any]:
+    return {"kind": share.kind.name, "subject": share.subject, "files": share.files, "size": share.size}
 
 
 def _config_to_plain(config: ImageConfig) -> dict[str, Any]:

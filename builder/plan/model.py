@@ -77,3 +77,5 @@ class ImagePlan:
     distribution: str
     """``ID-VERSION_ID`` of os-release, as "debian-13"; "" without a distribution."""
     warnings: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
+    """What the recipe might want besides, each with the line to add."""

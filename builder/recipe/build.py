@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.oci import Healthcheck, ImageConfig, Platform
-from builder.recipe import checks, formats
+from builder.recipe import checks, formats, smoke
 from builder.recipe.model import (
     Compression,
     DebianSource,
+    Dlopen,
     FileType,
     Group,
     Ignore,
@@ -45,6 +46,7 @@ class Frame:
 def make_recipe(root: Section, frame: Frame, problems: Problems) -> Recipe:
     """Make the recipe. With problems reported it is only good for finding more of them."""
     checks.check_all(root, problems)
+    smoke.check_tests(root, problems)
     image = root.section("image")
     name = str(image.values["name"] or "")
     users = _users(root)
@@ -61,6 +63,7 @@ def make_recipe(root: Section, frame: Frame, problems: Problems) -> Recipe:
         groups=tuple(_group(group_name, one) for group_name, one in root.named("groups")),
         runtime=_runtime(root.section("runtime")),
         config=_config(root.section("config"), labels=image.pairs("labels")),
+        tests=smoke.make_tests(root),
         scan=_scan(root.section("scan")),
         compression=Compression(root.section("layers").text("compression")),
         outputs=_outputs(root.section("output"), name, frame.folder),
@@ -160,6 +163,7 @@ def _runtime(section: Section) -> Runtime:
     return Runtime(
         features=_once(section.texts("features")),
         libraries=_once(section.texts("libraries")),
+        dlopen=Dlopen[section.text("dlopen").upper()],
         keep=_once(section.texts("keep")),
         drop=_once(section.texts("drop")),
         missing=Missing(section.text("missing")),

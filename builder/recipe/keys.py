@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from builder.recipe import formats
-from builder.recipe.model import DEFAULT_SUITE, FileType, Missing
+from builder.recipe.model import DEFAULT_SUITE, FEATURES, Dlopen, FileType, Missing
 from builder.recipe.shapes import Either, Flag, Key, ListOf, MapOf, Number, Table, Text
 
 ARGUMENT = Text(rule=formats.argument)
@@ -252,8 +252,8 @@ RUNTIME = Table(
     keys=(
         Key(
             name="features",
-            shape=ListOf(of=Text(choices=("certificates",), later=("timezones", "nss"))),
-            about="bundles of files that no binary names",
+            shape=ListOf(of=Text(choices=FEATURES)),
+            about="bundles of files that no binary names; most are found without being named",
             default=(),
         ),
         Key(
@@ -266,9 +266,9 @@ RUNTIME = Table(
         ),
         Key(
             name="dlopen",
-            shape=Text(choices=("required", "recommended", "suggested", "none")),
-            about="which libraries to take of those that binaries say they load",
-            later=True,
+            shape=Text(choices=tuple(one.name.lower() for one in reversed(Dlopen))),
+            about="which libraries to take of those that binaries say they load (`.note.dlopen`)",
+            default=Dlopen.RECOMMENDED.name.lower(),
         ),
         Key(name="keep", shape=_GLOBS, about="files of the packages that stay in any case", default=()),
         Key(name="drop", shape=_GLOBS, about="files that are left out in any case", default=()),

@@ -15,6 +15,9 @@ from builder.oci import ImageConfig, Platform
 DEFAULT_SUITE = "trixie"
 """Debian's current stable."""
 
+FEATURES = ("certificates", "charsets", "fonts", "locales", "mime", "nss", "terminfo", "timezones")
+"""Words of ``[runtime] features``: each switches rules of builder/runtime/rules on."""
+
 
 class Severity(enum.IntEnum):
     """How bad a finding is. ``UNKNOWN`` means that nobody has said."""
@@ -32,6 +35,15 @@ class Missing(enum.Enum):
 
     ERROR = "error"
     WARN = "warn"
+
+
+class Dlopen(enum.IntEnum):
+    """Least priority of the libraries to take of those that binaries say they load (.note.dlopen)."""
+
+    NONE = 0
+    REQUIRED = 1
+    RECOMMENDED = 2
+    SUGGESTED = 3
 
 
 class Unscannable(enum.Enum):
@@ -143,6 +155,7 @@ class Runtime:
 
     features: tuple[str, ...] = ()
     libraries: tuple[str, ...] = ()
+    dlopen: Dlopen = Dlopen.RECOMMENDED
     keep: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
     missing: Missing = Missing.ERROR
@@ -167,6 +180,67 @@ class ScanPolicy:
     unscannable: Unscannable = Unscannable.FAIL
     max_database_age: int | None = 7 * 86400
     ignore: tuple[Ignore, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpProbe:
+    """``[test.http]``: a GET over the loopback. ``body`` and ``expect_headers`` are regular expressions."""
+
+    port: int
+    path: str = "/"
+    headers: tuple[tuple[str, str], ...] = ()
+    tls: bool = False
+    status: int = 200
+    body: str = ""
+    expect_headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TcpProbe:
+    """``[test.tcp]``: a connection over the loopback. ``expect`` is a regular expression, "" for any."""
+
+    port: int
+    send: str = ""
+    expect: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtraFile:
+    """One ``[[test.files]]``: ``content``, or the bytes of the machine's file ``context``."""
+
+    path: str
+    content: str = ""
+    context: Path | None = None
+    mode: int = 0o644
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SmokeTest:
+    """One ``[[test]]``. ``place`` is where it stands, as "redis.toml:12"; ``within`` in seconds.
+
+    ``run`` () means the image's entrypoint and cmd. With ``service`` the program is started, asked by
+    ``http``, ``tcp`` and ``exec`` (those that are there, in this order) and stopped; else it must end.
+    ``stdout`` and ``stderr`` are regular expressions, "" for anything. ``user`` and ``workdir`` "" mean
+    the image's own.
+    """
+
+    name: str
+    place: str = ""
+    run: tuple[str, ...] = ()
+    service: bool = False
+    http: HttpProbe | None = None
+    tcp: TcpProbe | None = None
+    exec: tuple[str, ...] = ()
+    stdin: str = ""
+    stdout: str = ""
+    stderr: str = ""
+    exit_code: int = 0
+    env: tuple[tuple[str, str], ...] = ()
+    user: str = ""
+    workdir: str = ""
+    within: float = 10.0
+    files: tuple[ExtraFile, ...] = ()
+    writable: tuple[str, ...] = ()
 
 
 class OutputKind(enum.Enum):
@@ -202,6 +276,7 @@ class Recipe:
     groups: tuple[Group, ...] = ()
     runtime: Runtime = Runtime()
     config: ImageConfig = field(default_factory=ImageConfig)
+    tests: tuple[SmokeTest, ...] = ()
     scan: ScanPolicy = ScanPolicy()
     compression: Compression = Compression.GZIP
     outputs: tuple[Output, ...] = ()

@@ -22,6 +22,7 @@ from builder.recipe.keys import (
 )
 from builder.recipe.model import Compression, Severity, Unscannable
 from builder.recipe.shapes import Day, Either, Flag, Key, ListOf, MapOf, Number, Table, Text
+from builder.recipe.smoke_keys import EXTRA_FILE, HTTP, TCP, TEST
 
 SCHEMA_VERSION = 1
 
@@ -240,7 +241,7 @@ _LAID_OVER = (
     Key(name="groups", shape=MapOf(of=GROUP, names=ACCOUNT_NAME), about=GROUP.about, default=()),
     Key(name="runtime", shape=RUNTIME, about=RUNTIME.about),
     Key(name="config", shape=CONFIG, about=CONFIG.about),
-    Key(name="test", shape=ListOf(of=_LATER), about="smoke tests of the finished image", later=True),
+    Key(name="test", shape=ListOf(of=TEST), about=TEST.about, default=()),
     Key(name="scan", shape=SCAN, about=SCAN.about),
     Key(name="policy", shape=_LATER, about="what the image may be, whatever is known about it", later=True),
     Key(name="layers", shape=LAYERS, about=LAYERS.about),
@@ -280,7 +281,7 @@ DOCUMENT = Table(
 """Everything a recipe file may say."""
 
 TABLES = (
-    DOCUMENT, IMAGE, SOURCE, INSTALL, FILE, USER, GROUP, RUNTIME, CONFIG, HEALTHCHECK, SCAN, IGNORE, LAYERS,
-    OUTPUT, PROFILE,
+    DOCUMENT, IMAGE, SOURCE, INSTALL, FILE, USER, GROUP, RUNTIME, CONFIG, HEALTHCHECK, TEST, HTTP, TCP,
+    EXTRA_FILE, SCAN, IGNORE, LAYERS, OUTPUT, PROFILE,
 )  # fmt: skip
 """Every table, in the order of the reference."""

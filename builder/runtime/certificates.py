@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from builder.errors import ResolutionError
-from builder.reason import Reason, ReasonKind
 from builder.sysroot import Kind, Node, Sysroot, read_content
 
 PACKAGE = "ca-certificates"
@@ -11,7 +10,18 @@ BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 OPENSSL_FILE = "/usr/lib/ssl/cert.pem"
 """Where Debian's OpenSSL looks for its default file (X509_get_default_cert_file)."""
 _FOLDERS = ("/usr/share/ca-certificates", "/usr/local/share/ca-certificates")
-REASON = Reason(ReasonKind.FEATURE, "certificates")
+NAME = "certificates"
+"""The feature, and what rules call the bundle."""
+
+
+def found(sysroot: Sysroot) -> bool:
+    """Whether the sysroot has any certificate."""
+    return bool(nodes(sysroot))
+
+
+def nodes(sysroot: Sysroot) -> list[Node]:
+    """Certificate files in the order of update-ca-certificates: the package's by path, then local ones."""
+    return [node for folder in _FOLDERS for node in _certificates(sysroot, folder)]
 
 
 def bundle(sysroot: Sysroot) -> bytes:
@@ -19,7 +29,7 @@ def bundle(sysroot: Sysroot) -> bytes:
 
     ResolutionError when the sysroot has none.
     """
-    certificates = [node for folder in _FOLDERS for node in _certificates(sysroot, folder)]
+    certificates = nodes(sysroot)
     if not certificates:
         raise ResolutionError(
             "The feature certificates found no certificate in /usr/share/ca-certificates",

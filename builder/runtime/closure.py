@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from builder.reason import Reason
 from builder.sysroot import Kind, Node
@@ -21,11 +21,16 @@ class Needed:
 class Closure:
     """Every needed path of a sysroot. It knows no owner numbers, layers or files that rootlet makes.
 
-    ``warnings`` are sentences for a person: what was found but not proven.
+    ``warnings`` are sentences for a person: what was found but not proven; ``hints`` are lines that a recipe
+    might want. ``taken``: packages that rules want files of, whether the sysroot has them or not; ``made``:
+    what rules want rootlet to make (docs/rules.md).
     """
 
     needed: Mapping[str, Needed]
     warnings: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
+    taken: Mapping[str, Reason] = field(default_factory=dict)
+    made: Mapping[str, Reason] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[Needed]:
         return iter(self.needed.values())

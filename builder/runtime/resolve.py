@@ -1,4 +1,4 @@
-"""From a sysroot to a closure: what the recipe names, then scripts, links and libraries to a fixpoint."""
+"""From a sysroot to a closure: the recipe's words, then scripts, links, libraries and rules to a fixpoint."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from builder.reason import Reason, ReasonKind
 from builder.recipe.model import Missing, Recipe
 from builder.runtime.closure import Closure, Needed
 from builder.runtime.payload import is_hook
+from builder.runtime.rulebook import Rule
+from builder.runtime.rules import RuleRun
 from builder.runtime.scripts import Shebang, shebang
-from builder.runtime.wishes import find_program, wishes
+from builder.runtime.wishes import Wish, dropper, find_program, wishes
 from builder.sources.local import LocalFiles
 from builder.sysroot import Content, Kind, Lookup, Node, Sysroot
 
@@ -23,15 +25,26 @@ _SAID_BY_THE_AUTHOR = (ReasonKind.PAYLOAD, ReasonKind.KEEP, ReasonKind.INSTALL, 
 _FOUND_BY_NAME = (ReasonKind.NEEDED, ReasonKind.INTERPRETER)
 
 
-def resolve(recipe: Recipe, sysroot: Sysroot, local: LocalFiles, facts: ElfFacts) -> Closure:
+def resolve(
+    recipe: Recipe, sysroot: Sysroot, local: LocalFiles, facts: ElfFacts, rules: Iterable[Rule] = ()
+) -> Closure:
     """The files that the recipe's image needs from ``sysroot``, in which ``local`` is already laid.
 
-    ResolutionError for an entry point, library, kept path or interpreter that is not there.
+    ``facts`` must watch the symbols that ``rules`` ask for. ResolutionError for an entry point, library, kept
+    path or interpreter that is not there.
     """
     search = _Search(recipe, sysroot, local, facts)
+    run = RuleRun(
+        rules,
+        sysroot,
+        facts,
+        features=recipe.runtime.features,
+        env=recipe.config.env,
+        made=local.made,
+    )
     for wish in wishes(recipe, sysroot, local):
         search.add(wish.node, wish.reason, wish.links)
-    return search.run()
+    return search.run(run)
 
 
 class _Search:
@@ -46,22 +59,35 @@ class _Search:
         self._pending: deque[Node] = deque()
         self._roots: list[str] = []
         self._warnings: dict[str, None] = {}
+        self._interpreters: dict[str, None] = {}
+        self._dropped = dropper(recipe.runtime.drop)
 
-    def run(self) -> Closure:
+    def run(self, rules: RuleRun) -> Closure:
         """Follow everything that is pending until nothing new is found."""
         resolver = Resolver(self._sysroot, self._facts, library_path=self._library_path())
-        closed: set[str] = set()
-        elf: ElfClosure | None = None
-        while self._pending or set(self._roots) - closed:
+        self._take(rules.begin())
+        looked = 0
+        closed = 0
+        while self._pending or closed < len(self._roots) or looked < len(self._needed):
             while self._pending:
                 self._follow(self._pending.popleft())
-            if set(self._roots) - closed:
-                closed = set(self._roots)
-                elf = resolver.closure(self._roots)
-                self._add_edges(elf.edges)
-        if elf is not None:
-            self._judge_missing(elf)
-        return Closure(needed=self._needed, warnings=tuple(self._warnings))
+            if closed < len(self._roots):
+                fresh, closed = self._roots[closed:], len(self._roots)
+                self._add_edges(resolver.closure(fresh).edges)
+            else:
+                fresh_files = list(self._needed.values())[looked:]
+                looked = len(self._needed)
+                self._take(rules.look(fresh_files, self._interpreters))
+        if self._roots:
+            self._judge_missing(resolver.closure(self._roots))
+        return Closure(
+            needed=self._needed, warnings=tuple(self._warnings), taken=rules.taken, made=rules.made
+        )
+
+    def _take(self, found: Iterable[Wish]) -> None:
+        for wish in found:
+            if not self._dropped(wish.node.path):
+                self.add(wish.node, wish.reason, wish.links)
 
     def _follow(self, node: Node) -> None:
         if node.kind is Kind.SYMLINK:
@@ -98,6 +124,7 @@ class _Search:
             if found is None:
                 self._interpreter_missing(node, program)
             else:
+                self._interpreters[found.path] = None
                 self._add_lookup(found, reason)
 
     def _interpreter_missing(self, node: Node, program: str) -> None:
@@ -115,6 +142,8 @@ class _Search:
             )
             provider = self._sysroot.get(edge.provider)
             if provider is not None:
+                if kind is ReasonKind.INTERPRETER:
+                    self._interpreters[provider.path] = None
                 self.add(provider, Reason(kind, edge.dependent, rule), edge.links)
 
     def _judge_missing(self, elf: ElfClosure) -> None:

@@ -33,7 +33,7 @@ class Wish:
 
 def wishes(recipe: Recipe, sysroot: Sysroot, local: LocalFiles) -> Iterator[Wish]:
     """Everything that the recipe asks for. ResolutionError for what is not in ``sysroot``."""
-    dropped = _dropper(recipe.runtime.drop)
+    dropped = dropper(recipe.runtime.drop)
     yield from _start(recipe, sysroot)  # first: no reason says more than that the image starts it
     yield from _payloads(recipe, sysroot, dropped)
     for node, origin in local.installed:
@@ -54,18 +54,47 @@ def find_program(name: str, recipe: Recipe, sysroot: Sysroot) -> Lookup | None:
     return next((hit for hit in hits if hit.node is not None and hit.node.kind is Kind.FILE), None)
 
 
-def _dropper(patterns: tuple[str, ...]) -> Callable[[str], bool]:
+def dropper(patterns: tuple[str, ...]) -> Callable[[str], bool]:
+    """Give the question whether a path matches one of ``patterns``."""
     matchers = tuple(glob_pattern(pattern).fullmatch for pattern in patterns)
     return lambda path: any(matches(path) for matches in matchers)
 
 
 def _payloads(recipe: Recipe, sysroot: Sysroot, dropped: Callable[[str], bool]) -> Iterator[Wish]:
-    for source in recipe.sources:
-        for name in source.packages:
-            reason = Reason(ReasonKind.PAYLOAD, name)
-            for node in _package_nodes(name, sysroot):
-                if is_payload(node.path) and not dropped(node.path):
-                    yield Wish(node, reason)
+    named = [name for source in recipe.sources for name in source.packages]
+    for name in named:
+        yield from _payload(name, Reason(ReasonKind.PAYLOAD, name), sysroot, dropped)
+    for name, sibling in _same_source(named, sysroot):
+        yield from _payload(name, Reason(ReasonKind.SAME_SOURCE, sibling, name), sysroot, dropped)
+    for name in named:
+        yield from _settings(name, sysroot, dropped)
+
+
+def _payload(name: str, reason: Reason, sysroot: Sysroot, dropped: Callable[[str], bool]) -> Iterator[Wish]:
+    for node in _package_nodes(name, sysroot):
+        if is_payload(node.path) and not dropped(node.path):
+            yield Wish(node, reason)
+
+
+def _same_source(named: list[str], sysroot: Sysroot) -> Iterator[tuple[str, str]]:
+    """Dependencies that were built from the source of a named package: one program in several packages."""
+    sources: dict[tuple[str, str], str] = {}
+    for name in named:
+        package = sysroot.packages[name]
+        sources.setdefault((package.source_name, package.source_version), name)
+    for package in sysroot.packages.values():
+        sibling = sources.get((package.source_name, package.source_version))
+        if sibling is not None and package.name not in named and not package.alone:
+            yield package.name, sibling
+
+
+def _settings(name: str, sysroot: Sysroot, dropped: Callable[[str], bool]) -> Iterator[Wish]:
+    """/etc/NAME, whichever package ships files there."""
+    folder = sysroot.get(f"/etc/{name}")
+    if folder is not None:
+        for node in (folder, *sysroot.below(folder.path)):
+            if not dropped(node.path):
+                yield Wish(node, Reason(ReasonKind.SETTINGS, name))
 
 
 def _package_nodes(name: str, sysroot: Sysroot) -> Iterator[Node]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from builder.engine.command import MachineRunner
+from builder.lock import Extra
 from builder.oci import Platform
 from builder.progress import Silent
 from builder.recipe.model import DebianSource
@@ -30,7 +31,7 @@ from builder.transport import Transport
 pytestmark = pytest.mark.network
 
 DAY = Freshness(max_age=86400.0)
-EXTRA = (("base-files", "every image"),)
+EXTRA = (Extra("base-files", "every image"),)
 PROXIES = {name: os.environ[name] for name in ("http_proxy", "https_proxy", "no_proxy") if name in os.environ}
 EFFECTS = Effects(
     transport=lambda: Transport(progress=Silent(), proxies=PROXIES),

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from builder.engine.command import Runner
 from builder.errors import MachineError
-from builder.lock import LockedPackage
+from builder.lock import Extra, LockedPackage
 from builder.oci import Platform
 from builder.progress import Progress
 from builder.recipe.model import DebianSource
@@ -160,11 +160,11 @@ def lock(
     freshness: Freshness,
     effects: Effects,
     *,
-    extra: tuple[tuple[str, str], ...] = (),
+    extra: tuple[Extra, ...] = (),
 ) -> tuple[LockedPackage, ...]:
     """Choose exact packages for what the source names, and everything they depend on; sorted by name.
 
-    ``extra``: package and who wants it; locked likewise, and not ``requested``. The answer is kept: the same
+    ``extra``: packages wanted for single files; locked likewise, ``alone``. The answer is kept: the same
     question to the same archive costs one small file. ResolutionError for what cannot be had; BuildError for
     an archive that cannot be trusted; MachineError for one that cannot be reached.
     """
@@ -260,7 +260,7 @@ def _resolve(
     state: State,
     freshness: Freshness,
     effects: Effects,
-    extra: tuple[tuple[str, str], ...],
+    extra: tuple[Extra, ...],
 ) -> tuple[LockedPackage, ...]:
     from builder.sources.debian.index import DamagedIndexError  # noqa: PLC0415 (imports sqlite3)
 
@@ -282,7 +282,7 @@ def _choose(
     places: tuple[IndexPlace, ...],
     freshness: Freshness,
     effects: Effects,
-    extra: tuple[tuple[str, str], ...],
+    extra: tuple[Extra, ...],
 ) -> tuple[LockedPackage, ...]:
     from builder.sources.debian.dependencies import Want, resolve  # noqa: PLC0415 (only for a new answer)
     from builder.sources.debian.index import CombinedIndex, PackagesFile  # noqa: PLC0415 (imports sqlite3)
@@ -292,7 +292,9 @@ def _choose(
     paths = compile_indexes(places, archive.cache, transport, now=effects.clock())
     index = CombinedIndex(PackagesFile(path, place.base) for path, place in zip(paths, places, strict=True))
     wants = [Want(name=name) for name in archive.source.packages]
-    wants += [Want(name=name, wanted_by=who, requested=False) for name, who in extra]
+    wants += [
+        Want(name=one.name, wanted_by=one.wanted_by, requested=False, optional=one.optional) for one in extra
+    ]
     try:
         choices = resolve(
             wants,
@@ -319,6 +321,7 @@ def _locked(source: str, choice: Choice) -> LockedPackage:
         source_version=candidate.source_version,
         requested=choice.requested,
         wanted_by=choice.wanted_by,
+        alone=choice.alone,
     )
 
 
@@ -336,9 +339,9 @@ def _fresh(
     return ArchiveState(key=state.key(request), fresh_until=until)
 
 
-def _question(archive: DebianArchive, key: str, extra: tuple[tuple[str, str], ...]) -> str:
+def _question(archive: DebianArchive, key: str, extra: tuple[Extra, ...]) -> str:
     source = archive.source
-    parts: list[Any] = [FORMAT, key, source.name, source.packages, source.pin, extra]
+    parts: list[Any] = [FORMAT, key, source.name, source.packages, source.pin, [asdict(one) for one in extra]]
     parts.append([field.name for field in fields(LockedPackage)])
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 

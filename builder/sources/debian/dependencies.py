@@ -29,12 +29,14 @@ RECIPE = "recipe"
 class Want:
     """A package asked for from outside: by the recipe, or by something else that says its name.
 
-    What is not ``requested`` is taken for single files of it: alone, without what it depends on.
+    What is not ``requested`` is taken for single files of it: alone, without what it depends on; where it is
+    ``optional`` too, an archive that lacks it is no error.
     """
 
     name: str
     wanted_by: str = RECIPE
     requested: bool = True
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +46,7 @@ class Choice:
     candidate: Candidate
     requested: bool
     wanted_by: str
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +131,17 @@ class _Resolution:
             else:
                 self._satisfy(self._open.popleft())
         self._check_conflicts()
+        followed = set(self._chosen)
         for want in wants:
-            self._want(want)
+            if not want.optional or self._index.named(want.name):
+                self._want(want)
         return tuple(
-            Choice(candidate=self._chosen[name], requested=name in requested, wanted_by=self._wanted_by(name))
+            Choice(
+                candidate=self._chosen[name],
+                requested=name in requested,
+                wanted_by=self._wanted_by(name),
+                alone=name not in followed,
+            )
             for name in sorted(self._chosen)
         )
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from builder.errors import BuildError, MachineError, ResolutionError, RootletError
-from builder.lock import LockedPackage
+from builder.lock import Extra, LockedPackage
 from builder.oci import Platform
 from builder.recipe.model import DebianSource
 from builder.sources.debian.apt_sources import Mirrors
@@ -45,7 +45,7 @@ LIB = Deb(name="libapp", fields={"Source": "app (2.0-1)"}, files={"/lib/libapp.s
 BASE = Deb(name="base-files", architecture="all")
 HOUR = Freshness(max_age=3600.0)
 OFFLINE = replace(HOUR, offline=True)
-EXTRA = (("base-files", "every image"),)
+EXTRA = (Extra("base-files", "every image"),)
 
 
 def take(archive: DebianArchive, freshness: Freshness = HOUR) -> tuple[Package, ...]:

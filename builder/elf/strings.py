@@ -1,0 +1,68 @@
+"""Absolute paths that a program names in its constant bytes: hints of what it may open, never proof."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from builder.elf.object import ElfError
+from builder.elf.reader import DamagedError, Readable, read_headers
+
+_MAX_PATHS = 4096
+_MAX_LENGTH = 255
+_MAX_BYTES = 1 << 28
+"""Bytes of one file that are looked at; the biggest real libraries have half of that."""
+_CHUNK = 1 << 20
+_FEWEST = 2
+"""Names of a path that is worth a hint: every program knows /etc and /usr."""
+_LETTER = rb"[A-Za-z0-9_.+@=,~-]"
+# A path starts a string, or follows something that no name holds ("PATH=/usr/x:/usr/y"); it has at least two
+# names. What comes after it tells whether it is whole: printf(3) replaces what follows a "%".
+_PATH = re.compile(
+    rb"/(?:usr|lib(?:32|64|x32)?|etc|opt|var|srv|run)(?:/+"
+    + _LETTER
+    + rb"+)+/?(?=(%?))"
+)
+
+
+def named_paths(data: Readable, *, name: str) -> frozenset[str]:
+    """Give the paths below /usr, /lib, /etc, /opt, /var, /srv and /run that an ELF file's constants name.
+
+    Only segments that a process cannot write to are read. A path that goes on with a ``%`` of printf(3) is
+    cut to the folder before. ``name`` is what an error calls the file. At most some thousand paths are given,
+    of at most 255 bytes. Raises ElfError for damaged headers, never anything else for any bytes.
+    """
+    try:
+        segments = read_headers(data).loaded(writable=False)
+    except DamagedError as error:
+        raise ElfError(name, str(error)) from None
+    found: dict[str, None] = {}
+    left = _MAX_BYTES
+    for _, start, _, size, _, _ in segments:
+        for path in _in_segment(data, start, min(size, left)):
+            found[path] = None
+            if len(found) >= _MAX_PATHS:
+                return frozenset(found)
+        left -= min(size, left)
+    return frozenset(found)
+
+
+def _in_segment(data: Readable, start: int, size: int) -> Iterator[str]:
+    for at in range(start, start + size, _CHUNK):
+        # A path may begin in one piece and end in the next: a piece has the first bytes of the next one too.
+        before = min(1, at - start)
+        piece = data[at - before : min(at + _CHUNK + _MAX_LENGTH + 1, start + size)]
+        for match in _PATH.finditer(piece, before):
+            start_of = match.start()
+            if start_of < _CHUNK + before and piece[start_of - 1 : start_of] not in _INSIDE and (path := _path(match[0], cut=bool(match[1]))):
+                yield path
+
+
+def _path(raw: bytes, *, cut: bool) -> str:
+    if cut:
+        raw = raw.rpartition(b"/")[0]
+    names = [name for name in raw.split(b"/") if name]
+    path = "/" + b"/".join(names).decode("ascii")
+    if len(names) < _FEWEST or len(path) > _MAX_LENGTH or b".." in names or b"." in names:
+        return ""
+    return path

@@ -1,0 +1,191 @@
+"""The dynamic symbols of an ELF file, in bulk: what it needs from others and what it gives them.
+
+Sections are not used: the tables are found as ld.so finds them, by DT_SYMTAB, DT_GNU_HASH or DT_HASH,
+DT_VERSYM, DT_VERNEED and DT_VERDEF (gABI, "Symbol Table"; LSB Core, "Symbol Versioning"). Which definition
+answers which reference is decided as glibc does (elf/dl-lookup.c, check_match), and written into keys:
+
+    b"name"          a reference without a version; a definition that such a reference accepts
+    b"name@VERSION"  a reference to one version; the definition of it
+    b"name@"         a definition without a version in a file that has versions: it answers any version
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import repeat
+from operator import itemgetter
+
+from builder.elf.object import ElfError
+from builder.elf.reader import TAGS, DamagedError, Dynamic, Readable, Record, read_headers
+from builder.elf.tables import Tables
+from builder.elf.versions import VersionNeed, Versions, read_versions
+
+_OLDEST = 3
+"""Version numbers below this one answer references without a version: local, base, and the oldest."""
+_HIDDEN = 0x8000
+_NUMBER = 0x7FFF
+_ABSOLUTE = 0xFFF1
+_TLS = 6
+_WEAK = 2
+_MAX_STRINGS = 1 << 28
+_NAMES_PER_STRING = 16
+"""Bytes of names that may be taken out of one byte of the string table: names share their ends and repeat."""
+
+# Only these kinds are looked up: none, object, function, common, thread-local, indirect function; and only
+# global, weak and unique symbols are seen by other files.
+_LOOKED_UP = frozenset(bind << 4 | kind for bind in (1, _WEAK, 10) for kind in (0, 1, 2, 5, _TLS, 10))
+
+_FIELDS = ("st_name", "st_info", "st_shndx", "st_value")
+_Row = tuple[int, int, int, int, int]
+"""Place of the name, st_info, section, value; number of the version."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ElfSymbols:
+    """The dynamic symbols of one file, as keys (see the module). It does not know who answers whom.
+
+    ``wanted`` must be answered, ``weak`` need not. ``given`` answers. ``needs`` and ``defines`` are the
+    versions required and defined, in file order; the file's own name is among ``defines`` (the base version).
+    A file that is not ``versioned`` answers every reference by its name alone.
+    """
+
+    wanted: frozenset[bytes]
+    weak: frozenset[bytes]
+    given: frozenset[bytes]
+    needs: tuple[VersionNeed, ...]
+    defines: tuple[str, ...]
+    versioned: bool
+
+
+def read_symbols(data: Readable, *, name: str) -> ElfSymbols:
+    """Read the symbols of one file, of any class and byte order; ``name`` is what an error calls it.
+
+    A file without a dynamic section or symbol table has none. Raises ElfError when a table or a name lies
+    outside the file or exceeds the bounds of these modules, never anything else for any bytes.
+    """
+    try:
+        file = _File(data)
+        versions = read_versions(file.tables, file.strings, file.headers.layout)
+        return _sorted(file, versions)
+    except DamagedError as error:
+        raise ElfError(name, str(error)) from None
+
+
+def read_references(data: Readable, *, name: str) -> frozenset[str]:
+    """Read only the names that a file leaves to others, weak ones too. Raises as :func:`read_symbols`."""
+    try:
+        file = _File(data)
+        undefined = [row for row in file.rows(versioned=False) if not row[2]]
+        return frozenset(key.decode("utf-8", "surrogateescape") for _, key in file.named(undefined))
+    except DamagedError as error:
+        raise ElfError(name, str(error)) from None
+
+
+class _File:
+    """The symbol table and its strings. A file without them has empty ones."""
+
+    def __init__(self, data: Readable) -> None:
+        self.headers = read_headers(data)
+        dynamic = Dynamic(data, self.headers)
+        self.tables = Tables(data, self.headers, dynamic)
+        strings = self.tables.table("DT_STRTAB", "string table")
+        size = dynamic.number(TAGS["DT_STRSZ"])
+        if size > _MAX_STRINGS:
+            raise DamagedError(f"its string table has {size} bytes")
+        self.strings = strings.read(0, size) if strings is not None else b""
+        self._budget = _NAMES_PER_STRING * len(self.strings)
+
+    def rows(self, *, versioned: bool) -> list[_Row]:
+        """Give every symbol that look-ups care for: references (section 0), and definitions they can find."""
+        table = self.tables.table("DT_SYMTAB", "symbol table")
+        if table is None:
+            return []
+        first, count = self.tables.symbols()
+        form, order = _narrow(self.headers.layout.symbol)
+        raw = form.iter_unpack(table.read(0, count * form.size))
+        marks: Iterable[int] = repeat(1)
+        if versioned and (versym := self.tables.table("DT_VERSYM", "table of versions")) is not None:
+            marks = self.tables.numbers(versym, 0, count, "H")
+        return [
+            (at, info, section, value, mark)
+            for number, ((at, info, section, value), mark) in enumerate(
+                zip(map(order, raw), marks, strict=False)
+            )
+            if at and info in _LOOKED_UP and (number >= first or not section)
+        ]
+
+    def named(self, rows: Iterable[_Row]) -> Iterator[tuple[_Row, bytes]]:
+        """Give each row with its name."""
+        find, strings, left = self.strings.find, self.strings, self._budget
+        for row in rows:
+            at = row[0]
+            end = find(b"\0", at)
+            left -= end - at
+            if end < 0 or left < 0:
+                raise DamagedError("the names of its symbols lie outside their table or overlap too much")
+            yield row, strings[at:end]
+        self._budget = left
+
+
+def _narrow(record: Record) -> tuple[struct.Struct, Callable[[tuple[int, ...]], tuple[int, ...]]]:
+    """Give a format that skips the fields not used here, and a function that puts the others in one order."""
+    kept = [name for name in record.names if name in _FIELDS]
+    order, codes = record.format.format[0], record.format.format[1:]
+    sizes = (struct.calcsize(order + code) for code in codes)
+    fields = zip(record.names, codes, sizes, strict=True)
+    picked = "".join(code if name in _FIELDS else f"{size}x" for name, code, size in fields)
+    return struct.Struct(order + picked), itemgetter(*map(kept.index, _FIELDS))
+
+
+def _sorted(file: _File, versions: Versions) -> ElfSymbols:
+    versioned = bool(versions.names or versions.defines) and file.tables.has("DT_VERSYM")
+    suffixes = {number: b"@" + name for number, name in versions.names.items()} if versioned else {}
+    wanted: set[bytes] = set()
+    weak: set[bytes] = set()
+    given = _Given(versioned=versioned)
+    for row, name in file.named(file.rows(versioned=versioned)):
+        _, info, section, value, mark = row
+        suffix = suffixes.get(mark & _NUMBER, b"")
+        if not section:
+            (weak if info >> 4 == _WEAK else wanted).add(name + suffix)
+        elif mark & _NUMBER in versions.foreign:
+            wanted.add(name + suffix)  # a variable copied into the program: the library must have it too
+        elif value or section == _ABSOLUTE or info & 15 == _TLS:
+            given.add(name, suffix, mark)
+    return ElfSymbols(
+        wanted=frozenset(wanted),
+        weak=frozenset(weak - wanted),
+        given=given.keys(),
+        needs=versions.needs,
+        defines=versions.defines,
+        versioned=versioned,
+    )
+
+
+class _Given:
+    """What definitions answer, as glibc's check_match says."""
+
+    def __init__(self, *, versioned: bool) -> None:
+        self._versioned = versioned
+        self._exact: set[bytes] = set()
+        self._plain: set[bytes] = set()
+        self._default: set[bytes] = set()
+        self._twice: set[bytes] = set()
+
+    def add(self, name: bytes, suffix: bytes, mark: int) -> None:
+        """Take one definition; ``mark`` is its number in DT_VERSYM."""
+        hidden = mark & _HIDDEN
+        if suffix:
+            self._exact.add(name + suffix)
+        elif self._versioned and not hidden:
+            self._exact.add(name + b"@")
+        if mark & _NUMBER < _OLDEST:
+            self._plain.add(name)
+        elif not hidden:
+            (self._twice if name in self._default else self._default).add(name)
+
+    def keys(self) -> frozenset[bytes]:
+        """Give the keys; a name with two default versions answers no reference without a version."""
+        return frozenset(self._exact | self._plain | (self._default - self._twice))
