@@ -1,13 +1,14 @@
-"""The second half of the way: scan what was written, ask the gate, give the image its names."""
+"""The second half of the way: test and scan what was written, ask the gate, give the image its names."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.image.read import open_image
+from builder.image.read import StoredImage, open_image
 from builder.image.write import Written
 from builder.publish import Publication, publish
 from builder.recipe.model import Recipe, ScanPolicy
@@ -15,6 +16,7 @@ from builder.scan.database import Database
 from builder.scan.gate import Candidate, approve, judge
 from builder.scan.model import ApprovedImage, ScanReport, Verdict
 from builder.scan.subject import scan_image
+from builder.verify.smoke import Bench, SmokeReport, Subject, smoke_test
 from builder.workshop import Workshop
 
 Show = Callable[[ScanReport, Verdict], None]
@@ -25,26 +27,42 @@ Show = Callable[[ScanReport, Verdict], None]
 class Named:
     """An approved image with its names and where it went.
 
-    ``valid_until`` (unix time) is when the calendar could change the verdict.
+    ``tests`` has one report an image; () when tests were not wanted. ``valid_until`` (unix time) is when
+    the calendar could change the verdict.
     """
 
     approved: ApprovedImage
+    tests: tuple[SmokeReport, ...]
     references: tuple[str, ...]
     outputs: tuple[str, ...]
     valid_until: float
 
 
-def approve_and_publish(
-    written: Written, recipe: Recipe, workshop: Workshop, *, scratch: Path, show: Show
-) -> Named:
-    """Scan → gate → names. ``scratch`` is an empty folder on the disk of the outputs.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """What a build asks of an image before it gets a name, besides the scan.
 
-    PolicyError or ScanError as the gate says, before anything has a name.
+    ``scratch`` is an empty folder on the disk of the outputs. ``tests``: whether the recipe's tests are run.
     """
-    candidates = _scan(written, recipe, workshop)
+
+    scratch: Path
+    show: Show
+    tests: bool = True
+
+
+def approve_and_publish(
+    written: Written, recipes: tuple[Recipe, ...], workshop: Workshop, proof: Proof
+) -> Named:
+    """Tests and scan → gate → names. ``recipes`` are those of the images, one for each platform.
+
+    SmokeError or MachineError as the tests say, then PolicyError or ScanError as the gate says, before
+    anything has a name.
+    """
+    recipe = recipes[0]
+    tests, candidates = _prove(written, recipes, workshop, proof)
     today = workshop.now().date()
     for candidate in candidates:
-        show(candidate.report, judge(candidate.report, recipe.scan, today=today))
+        proof.show(candidate.report, judge(candidate.report, recipe.scan, today=today))
     approved = approve(
         candidates, layout=written.layout, descriptor=written.descriptor, policy=recipe.scan, today=today
     )
@@ -52,27 +70,50 @@ def approve_and_publish(
         approved=approved, images=written.images, name=recipe.name, tags=recipe.tags, native=workshop.native
     )
     workshop.progress.step(f"name {publication.references()[0]}")
-    outputs = publish(publication, recipe.outputs, runner=workshop.runner, scratch=scratch)
+    outputs = publish(publication, recipe.outputs, runner=workshop.runner, scratch=proof.scratch)
     return Named(
         approved=approved,
+        tests=tests,
         references=publication.references(),
         outputs=outputs,
         valid_until=_verdict_until(approved, recipe.scan),
     )
 
 
-def _scan(written: Written, recipe: Recipe, workshop: Workshop) -> tuple[Candidate, ...]:
+def _prove(
+    written: Written, recipes: tuple[Recipe, ...], workshop: Workshop, proof: Proof
+) -> tuple[tuple[SmokeReport, ...], tuple[Candidate, ...]]:
+    """Test and scan side by side. The scan is the thread: the tests are what an interruption must end."""
+    stored = tuple(open_image(image.directory, platform=image.platform) for image in written.images)
+    with ThreadPoolExecutor(1) as pool:
+        scanning = pool.submit(_scan, written, stored, recipes[0], workshop)
+        tests = _test(stored, recipes, workshop, proof.scratch) if proof.tests else ()
+        return tests, scanning.result()
+
+
+def _test(
+    stored: tuple[StoredImage, ...], recipes: tuple[Recipe, ...], workshop: Workshop, scratch: Path
+) -> tuple[SmokeReport, ...]:
+    subjects = [Subject(image=image, recipe=one) for image, one in zip(stored, recipes, strict=True)]
+    bench = Bench(
+        runner=workshop.runner, progress=workshop.progress, scratch=scratch, clock=workshop.effects.clock
+    )
+    return smoke_test(subjects, bench)
+
+
+def _scan(
+    written: Written, stored: tuple[StoredImage, ...], recipe: Recipe, workshop: Workshop
+) -> tuple[Candidate, ...]:
     """Scan what was written, as anyone would read it from the layout."""
     candidates = []
     with Database.open(workshop.database) as database:
-        for image in written.images:
+        for image, read in zip(written.images, stored, strict=True):
             workshop.progress.step(f"scan {recipe.name} for {image.platform}")
-            stored = open_image(image.directory, platform=image.platform)
             report = scan_image(
-                stored, database, subject=f"{recipe.name} ({image.platform})", now=workshop.now()
+                read, database, subject=f"{recipe.name} ({image.platform})", now=workshop.now()
             )
-            read = tuple(layer.diff_id for layer in stored.layers)
-            candidates.append(Candidate(image=image, report=report, read=read))
+            diff_ids = tuple(layer.diff_id for layer in read.layers)
+            candidates.append(Candidate(image=image, report=report, read=diff_ids))
     return tuple(candidates)
 
 

@@ -21,17 +21,22 @@ from builder.plan.model import ImagePlan
 from builder.recipe.model import Compression, OutputKind, Recipe
 from builder.report.build import BuildSummary, PlatformSummary, count_findings
 from builder.runtime.closure import Closure
+from builder.runtime.hints import LOADERS
 from builder.runtime.resolve import resolve
 from builder.runtime.rulebook import Rule, shipped_rules, watched_symbols
 from builder.sources.debian.archive import DebianArchive, acquire, archive_state, lock, merged_tree
-from builder.sources.local import LocalFiles, local_files
+from builder.sources.debian.configure.lay import lay
+from builder.sources.debian.configure.remember import configured
+from builder.sources.local import LocalFiles, local_files, with_configuration
 from builder.staging import staging
 from builder.sysroot import Package, Sysroot
+from builder.verify.platforms import check_runs_here
 from builder.workshop import Workshop
 
 if TYPE_CHECKING:  # read while the layers are compressed: see build_image
     from builder.approval import Show
     from builder.scan.model import ScanReport, Verdict
+    from builder.verify.smoke import SmokeReport
 
 _MOST_ROUNDS = 8
 
@@ -105,9 +110,11 @@ def _resolve_with(
     packages = _acquired(locked, workshop)
     workshop.progress.step(f"resolve {recipe.name} for {recipe.platform}")
     tree = merged_tree(packages)
-    local = local_files(recipe.installs, recipe.files, tree)
+    configuration = configured(packages, tree, workshop.cache / "configured")
+    tree = lay(configuration, tree)
+    local = with_configuration(local_files(recipe.installs, recipe.files, tree), configuration)
     sysroot = tree.overlay(local.nodes())
-    facts = ElfFacts(workshop.cache / "elf", watched=watched_symbols(rules))
+    facts = ElfFacts(workshop.cache / "elf", watched=watched_symbols(rules) | LOADERS)
     closure = resolve(_settled(recipe, locked), sysroot, local, facts, rules)
     return _Resolved(
         locked=locked, packages=packages, sysroot=sysroot, local=local, facts=facts, closure=closure
@@ -136,7 +143,8 @@ def _planned(recipe: Recipe, resolved: _Resolved, workshop: Workshop) -> Planned
 
 def _question(recipe: Recipe, locked: Lock, rules: tuple[Rule, ...]) -> str:
     """Everything that decides which packages rules take, in one word."""
-    return hashlib.sha256(repr((__version__, recipe, locked, rules)).encode()).hexdigest()
+    words = [(rule.name, rule.add, rule.take) for rule in rules]
+    return hashlib.sha256(repr((__version__, recipe, locked, words)).encode()).hexdigest()
 
 
 def _recall(memory: Path) -> tuple[str, ...]:
@@ -203,12 +211,16 @@ def archives(recipe: Recipe, workshop: Workshop) -> tuple[DebianArchive, ...]:
     )
 
 
-def build_image(recipes: tuple[Recipe, ...], workshop: Workshop, *, show: Show) -> Built:
+def build_image(recipes: tuple[Recipe, ...], workshop: Workshop, *, show: Show, tests: bool = True) -> Built:
     """The whole way for one recipe on each of its platforms; no name exists before all of them are approved.
 
-    Raises what the stages raise: see builder/errors.py. Nothing is left behind then.
+    Without ``tests`` those of the recipe are not run. Raises what the stages raise: see builder/errors.py.
+    Nothing is left behind then.
     """
     started = workshop.effects.clock()
+    for recipe in recipes if tests else ():
+        if recipe.tests:
+            check_runs_here(recipe.name, recipe.platform, workshop.native)
     with staging(_staging_parent(recipes[0], workshop)) as work:
         planned = tuple(plan_recipe(recipe, workshop) for recipe in recipes)
         with ThreadPoolExecutor(1) as pool:
@@ -216,18 +228,27 @@ def build_image(recipes: tuple[Recipe, ...], workshop: Workshop, *, show: Show) 
             second_half = pool.submit(importlib.import_module, "builder.approval")
             written = _write_all(planned, work / "layout", workshop)
         second_half.result()
-        from builder.approval import approve_and_publish  # noqa: PLC0415 (see above)
+        from builder.approval import Proof, approve_and_publish  # noqa: PLC0415 (see above)
 
         scratch = work / "scratch"
         scratch.mkdir()
-        named = approve_and_publish(written, recipes[0], workshop, scratch=scratch, show=show)
+        proof = Proof(scratch=scratch, show=show, tests=tests)
+        named = approve_and_publish(written, recipes, workshop, proof)
     summary = BuildSummary(
         name=recipes[0].name,
         digest=written.descriptor.digest,
         references=named.references,
         outputs=named.outputs,
         platforms=tuple(
-            map(_summary, planned, written.images, named.approved.reports, named.approved.verdicts)
+            _summary(*of_platform)
+            for of_platform in zip(
+                planned,
+                written.images,
+                named.approved.reports,
+                named.approved.verdicts,
+                named.tests or (None,) * len(planned),
+                strict=True,
+            )
         ),
         seconds=workshop.effects.clock() - started,
     )
@@ -244,7 +265,8 @@ def inputs_of(recipes: tuple[Recipe, ...], workshop: Workshop) -> tuple[Path, ..
     found: list[Path] = []
     for recipe in recipes:
         keyrings = (source.keyring for source in recipe.sources if source.keyring is not None)
-        for path in (*recipe.inputs, *keyrings):
+        extras = (one.context for test in recipe.tests for one in test.files if one.context is not None)
+        for path in (*recipe.inputs, *keyrings, *extras):
             found += (path, path.resolve())
         for install in recipe.installs:
             if install.context is not None:
@@ -275,7 +297,9 @@ def _write(planned: Planned, layout: Path, workshop: Workshop) -> Image:
     return write_image(planned.plan, compression=compression, directory=layout, progress=workshop.progress)
 
 
-def _summary(planned: Planned, image: Image, report: ScanReport, verdict: Verdict) -> PlatformSummary:
+def _summary(
+    planned: Planned, image: Image, report: ScanReport, verdict: Verdict, tests: SmokeReport | None
+) -> PlatformSummary:
     nodes = [node for package in planned.packages for node in package.nodes if node.content is not None]
     counted = [finding for finding in verdict.findings if finding.ignored is None]
     return PlatformSummary(
@@ -291,6 +315,9 @@ def _summary(planned: Planned, image: Image, report: ScanReport, verdict: Verdic
         full_packages=len(planned.packages),
         findings=count_findings(finding.severity for finding in counted),
         waived=len(verdict.findings) - len(counted),
+        tests=tests.passed if tests else 0,
+        untested=0 if tests else len(planned.recipe.tests),
+        test_seconds=tests.seconds if tests else 0.0,
         database=_database_words(report),
         warnings=(*planned.plan.warnings, *verdict.warnings),
     )

@@ -49,7 +49,7 @@ def _locked_folder(parent: Path) -> Iterator[Path]:
                     yield folder
                 return
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_tree(folder)
 
 
 def _lock(folder: Path) -> BinaryIO | None:
@@ -63,6 +63,22 @@ def _lock(folder: Path) -> BinaryIO | None:
         return lock
     lock.close()
     return None
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a folder and all below it as far as that is possible, folders that forbid it included."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if not folder.is_dir():
+        return
+    with contextlib.suppress(OSError):
+        folder.chmod(0o700)
+    for parent, folders, _ in os.walk(os.fsencode(folder)):  # from the top: what is opened can be walked
+        for name in folders:
+            path = os.path.join(parent, name)  # noqa: PTH118 (bytes: names need not be UTF-8)
+            if not os.path.islink(path):  # noqa: PTH114 (as above)
+                with contextlib.suppress(OSError):
+                    os.chmod(path, 0o700)  # noqa: PTH101 (as above)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _missing(folder: Path) -> list[Path]:
@@ -87,6 +103,6 @@ def _remove_if_free(folder: Path) -> None:
     descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_tree(folder)
     finally:
         os.close(descriptor)

@@ -74,7 +74,8 @@ class Package:
 
     ``control`` is the control paragraph as the package carries it (no Status line); ``md5sums`` maps
     absolute paths *as packaged* (before /usr is merged) to hex MD5; ``conffiles`` likewise absolute.
-    ``nodes`` are the package's paths as packaged. ``scripts`` holds maintainer scripts by name.
+    ``nodes`` are the package's paths as packaged. ``scripts`` holds maintainer scripts by name, and debconf's
+    questions as "templates".
     """
 
     name: str

@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     type=click.Choice(["fail", "warn"]),
     help="What cannot be judged, instead of the recipe's word.",
 )
+@click.option("--no-test", is_flag=True, help="Name the image without running the recipe's tests.")
 @archive_options
 @click.option(
     "--summary", type=click.Path(path_type=Path, dir_okay=False), help="Append a Markdown summary (CI jobs)."
@@ -72,7 +73,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @progress_options
 def command(**options: Any) -> None:
-    """Build, scan and name the images of RECIPES.
+    """Build, test, scan and name the images of RECIPES.
 
     Prints one reference with its digest a line; everything else goes to standard error. The exit code is
     0 when every image was approved; otherwise that of the first failure, after the other recipes were tried.
@@ -115,6 +116,7 @@ class _Wanted:
     database: Path | None
     max_database_age: int | None
     unscannable: str | None
+    no_test: bool
     summary: Path | None
     as_json: bool
     quiet: bool
@@ -122,7 +124,8 @@ class _Wanted:
     def request(self, recipe: Path) -> tuple[str, ...]:
         """Every word that decides the result, for the receipt."""
         where = folders(self.cache, self.database)
-        parts = (self.laid_over, self.outputs, self.archive, where, self.max_database_age, self.unscannable)
+        limits = (self.max_database_age, self.unscannable, self.no_test)
+        parts = (self.laid_over, self.outputs, self.archive, where, limits)
         return (str(recipe.absolute()), str(Path.cwd()), str(machine.source_date_epoch()), repr(parts))
 
 
@@ -137,6 +140,7 @@ def _wanted(options: dict[str, Any]) -> _Wanted:
         database=options["database"],
         max_database_age=options["max_database_age"],
         unscannable=options["unscannable"],
+        no_test=options["no_test"],
         summary=options["summary"],
         as_json=options["as_json"],
         quiet=options["quiet"],
@@ -198,7 +202,7 @@ def _build_anew(
     calendar = uses_given(document.inputs, "{date}", "{git.")
     # Before the build: what an author saves meanwhile is not in the image.
     inputs = () if calendar else tuple(stamp(one) for one in inputs_of(recipes, workshop))
-    return build_image(recipes, workshop, show=show), inputs
+    return build_image(recipes, workshop, show=show, tests=not wanted.no_test), inputs
 
 
 def _laid_over(recipe: Recipe, wanted: _Wanted) -> Recipe:

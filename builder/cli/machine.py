@@ -77,9 +77,13 @@ def runner() -> MachineRunner:
     return MachineRunner(os.environ)
 
 
-def colour() -> bool:
-    """Whether standard error is a terminal that wants colours (no-color.org)."""
-    return sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+def colour(stream: TextIO | None = None) -> bool:
+    """Whether ``stream`` (standard error) is a terminal that wants colours (no-color.org)."""
+    return (
+        (stream or sys.stderr).isatty()
+        and not os.environ.get("NO_COLOR")
+        and os.environ.get("TERM") != "dumb"
+    )
 
 
 def make_progress(kind: str, *, descriptor: int | None) -> Progress:
@@ -96,6 +100,14 @@ def make_progress(kind: str, *, descriptor: int | None) -> Progress:
 def now() -> float:
     """Seconds since the epoch."""
     return time.time()
+
+
+def columns() -> int | None:
+    """Columns of the terminal that standard output is; None when it is none."""
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns or None
+    except (OSError, ValueError):
+        return None
 
 
 def _home() -> Path:

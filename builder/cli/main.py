@@ -23,11 +23,14 @@ _COMMANDS = {
     "build": "Build, scan and name the images of recipes.",
     "cache": "Show or empty the cache of packages and indexes.",
     "database": "Vulnerability data: update, import, status.",
+    "deps": "Show the libraries that a program would load, in any root folder.",
     "plan": "Show what would be in an image, with sizes and reasons.",
     "scan": "Judge any image, archive or root folder.",
     "schema": "Print the JSON schema of recipes.",
+    "why": "Say why a file is in an image: the chain of reasons.",
+    "why-not": "Say why a file is not in an image, and what would add it.",
 }
-_PLANNED = ("deps", "diff", "doctor", "init", "why")
+_PLANNED = ("diff", "doctor", "init")
 
 
 class _OnDemand(click.Group):
@@ -41,7 +44,7 @@ class _OnDemand(click.Group):
             raise click.UsageError(f"{cmd_name} is not supported yet")
         if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"builder.cli.{cmd_name}").command
+        command: click.Command = importlib.import_module(f"builder.cli.{cmd_name.replace('-', '_')}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 (as above)

@@ -6,17 +6,16 @@ musl: ldso/dynlink.c, load_deps). Files, folders and search results are shared b
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from builder.elf.facts import ElfFacts
 from builder.elf.glibc import GlibcSearch
-from builder.elf.ldcache import LD_SO_CACHE, installed_index
+from builder.elf.ldcache import LD_SO_CACHE, index_of, installed_index
 from builder.elf.loader import Flavour, Loader, loader_of
 from builder.elf.musl import MuslSearch
 from builder.elf.object import ElfError, ElfObject
+from builder.elf.process import ALREADY_LOADED, Process
 from builder.elf.scope import INTERPRETER, MissingLibrary, Order, Record, Scope
 from builder.elf.search import Found, Loaded, Search, Tree
 from builder.errors import ResolutionError
@@ -36,7 +35,6 @@ __all__ = [
     "missing_message",
 ]
 
-ALREADY_LOADED = "already loaded"
 ANOTHER_ROOT = "loaded by another root"
 
 
@@ -96,8 +94,8 @@ class Resolver:
     """Closures inside one sysroot, for callers that ask several times: every look-up is made once.
 
     ``library_path`` are the folders of LD_LIBRARY_PATH in the image, absolute. ``installed_cache``: search by
-    the /etc/ld.so.cache that the sysroot has, or without one if it has none, as ld.so would in it now; else
-    as if ldconfig had just run there.
+    the /etc/ld.so.cache that the sysroot has, or without one if it has none, as ld.so would in it now; with
+    the bytes of one as ``cache``, by that; else as if ldconfig had just run there.
     """
 
     def __init__(
@@ -107,9 +105,15 @@ class Resolver:
         *,
         library_path: tuple[str, ...] = (),
         installed_cache: bool = False,
+        cache: bytes | None = None,
     ) -> None:
-        self._tree = _tree_with_cache(sysroot, facts) if installed_cache else Tree(sysroot, facts)
+        if installed_cache or cache is not None:
+            self._tree = _tree_with_cache(sysroot, facts, cache)
+        else:
+            self._tree = Tree(sysroot, facts)
         self._library_path = library_path
+        self._programs: dict[str, tuple[Process, Loaded]] = {}
+        self._plugins: dict[str, tuple[Process, Loaded]] = {}
         self._loaders: dict[tuple[str, tuple[int, int, bool]], tuple[Loader, Search]] = {}
 
     def closure(self, roots: Iterable[str]) -> ElfClosure:
@@ -131,11 +135,45 @@ class Resolver:
             if root is not None:
                 union.objects.setdefault(root.path, root)
                 self._process(root, union)
+        return self._settled(union, tuple(warnings))
+
+    def dlopen(self, dependent: str, names: tuple[str, ...]) -> ElfClosure:
+        """Find what the object at ``dependent`` gets when it opens the first of ``names`` that is found.
+
+        The first edge goes from the dependent to what was opened ("already loaded" when its process has the
+        name); the others are what that needs in turn. When no name is found, there is no edge and ``missing``
+        has one optional entry with the names joined by " or ".
+
+        What dlopen(3) searches depends on the process. It is taken to be that of the first program, else of
+        the first other root, that :meth:`closure` met the dependent in: the RPATHs of the dependent, of what
+        loaded it and so on up to that root, or the dependent's own RUNPATH. A dependent that was in no
+        closure is a process of its own: the RPATH of its unknown host is not searched then. Raises as
+        :meth:`closure`, and ElfError for a damaged dependent.
+        """
+        root = self._root(dependent)
+        if root is None:
+            raise ResolutionError(f"{dependent} opens no libraries: it is not ELF", hint="name an ELF file")
+        union = _Union()
+        union.objects[root.path] = root
+        host = self._programs.get(root.path) or self._plugins.get(root.path)
+        if host is None:
+            process = Process(root, *self._loader(root.elf), union)
+            process.dlopen(process.main, names)
+        else:
+            host[0].fork(union).dlopen(host[1], names)
+        return self._settled(union, ())
+
+    def _settled(self, union: _Union, warnings: tuple[str, ...]) -> ElfClosure:
         missing = tuple(union.settle())
+        notes = (
+            f"{found.path} has a damaged note about libraries it opens at run time: {found.elf.bad_notes}"
+            for found in union.objects.values()
+            if found.elf.bad_notes
+        )
         return ElfClosure(
             edges=tuple(union.edges.values()),
             missing=missing,
-            warnings=(*warnings, *self._tree.warnings),
+            warnings=(*warnings, *self._tree.warnings, *notes),
         )
 
     def scope(self, root: str) -> Scope | None:
@@ -162,10 +200,14 @@ class Resolver:
         if elf.interpreter is None and not (elf.needed or elf.auxiliary or elf.filter):
             return
         loader, search = self._loader(root.elf)
-        process = _Process(root, loader, search, union)
+        process = Process(root, loader, search, union)
         if root.elf.interpreter is not None:
             process.need_interpreter()
         process.run()
+        if isinstance(union, _Union):
+            hosts = self._plugins if elf.interpreter is None else self._programs
+            for loaded in process.loaded():
+                hosts.setdefault(loaded.found.path, (process, loaded))
 
     def _loader(self, elf: ElfObject) -> tuple[Loader, Search]:
         musl = any(name == "libc.so" or name.startswith("libc.musl-") for name in elf.needed)
@@ -179,9 +221,9 @@ class Resolver:
         return known
 
 
-def _tree_with_cache(sysroot: Sysroot, facts: ElfFacts) -> Tree:
+def _tree_with_cache(sysroot: Sysroot, facts: ElfFacts, cache: bytes | None) -> Tree:
     try:
-        return Tree(sysroot, facts, installed_index(sysroot))
+        return Tree(sysroot, facts, installed_index(sysroot) if cache is None else index_of(cache))
     except ElfError as error:
         tree = Tree(sysroot, facts, {})
         tree.warnings[f"{LD_SO_CACHE} is not read, as ld.so would not: {error.reason}"] = None
@@ -233,121 +275,3 @@ class _Union:
                 yield missing
             else:
                 self.add(dependent, missing.name, provider, provider.links, ANOTHER_ROOT)
-
-
-class _Process:
-    """One root with its loader: what is loaded, under which names, in the loader's order."""
-
-    def __init__(self, root: Found, loader: Loader, search: Search, union: Record) -> None:
-        self._search = search
-        self._union = union
-        self._loader = loader
-        self._is_program = root.elf.interpreter is not None
-        self._main = search.admit(root, None)
-        self._names: dict[str, Loaded] = {}
-        self._identities: dict[tuple[Path | str, int], Loaded] = {}
-        self._rtld = self._load_loader()
-        self._register(self._main, "")
-        if search.matches_program:
-            self._identities[root.identity] = self._main
-
-    def need_interpreter(self) -> None:
-        """Record the edge from the program to the loader it names."""
-        if self._rtld is None:
-            node, name = self._loader.node, self._loader.name
-            reason = "" if node is None else f"{self._loader.path} is not a usable ELF file"
-            self._miss(self._main, name, optional=False, reason=reason, searched=())
-        else:
-            found = self._rtld.found
-            self._union.add(self._main.found, self._loader.name, found, found.links, INTERPRETER)
-
-    def run(self) -> None:
-        """Scan every object once; those that a filter brings come before the rest of the queue."""
-        queue = deque([self._main])
-        while queue:
-            loaded = queue.popleft()
-            if loaded.scanned:
-                continue
-            loaded.scanned = True
-            queue.extend(self._needs(loaded, loaded.found.elf.needed, optional=False))
-            if self._search.loads_filters and (loaded.found.elf.auxiliary or loaded.found.elf.filter):
-                first = self._needs(loaded, loaded.found.elf.filter, optional=False)
-                first += self._needs(loaded, loaded.found.elf.auxiliary, optional=True)
-                queue.extendleft(reversed(first))
-
-    def _load_loader(self) -> Loaded | None:
-        node = self._loader.node
-        elf = self._search.describe(node) if node is not None else ""
-        if node is None or isinstance(elf, str):
-            return None
-        found = Found(self._loader.name, self._loader.path, node, elf, self._loader.links, INTERPRETER)
-        loaded = self._search.admit(found, None)
-        self._register(loaded, self._loader.name)
-        self._identities[found.identity] = loaded
-        return loaded
-
-    def _register(self, loaded: Loaded, asked: str) -> None:
-        for name in self._search.names(loaded, asked):
-            self._names.setdefault(name, loaded)
-
-    def _needs(self, requester: Loaded, names: tuple[str, ...], *, optional: bool) -> list[Loaded]:
-        added: list[Loaded] = []
-        for name in names:
-            expanded = self._search.expand(name, requester)
-            known = self._rtld if self._search.is_loader(expanded) else self._names.get(expanded)
-            if known is not None:
-                links = known.found.links if known is self._rtld else ()
-                self._union.add(requester.found, name, known.found, links, ALREADY_LOADED)
-            else:
-                added += self._look(requester, name, expanded, optional=optional)
-        return added
-
-    def _look(self, requester: Loaded, name: str, expanded: str, *, optional: bool) -> list[Loaded]:
-        answer = self._search.find(expanded, requester)
-        outcome = answer.outcome
-        added: list[Loaded] = []
-        if isinstance(outcome, Found):
-            added += self._open(requester, name, outcome, asked=expanded)
-        else:
-            reason = f"{outcome.path} cannot be loaded: {outcome.reason}" if outcome is not None else ""
-            searched = self._search.searched(requester) if "/" not in expanded else ()
-            self._miss(requester, name, optional=optional, reason=reason, searched=searched)
-        for variant in answer.variants:
-            added += self._open(requester, name, variant, asked="")
-        return added
-
-    def _open(self, requester: Loaded, name: str, found: Found, *, asked: str) -> list[Loaded]:
-        known = self._identities.get(found.identity)
-        if known is None and not found.elf.is_library:
-            reason = f"{found.opened} cannot be loaded: it is a program, not a shared object"
-            self._miss(requester, name, optional=False, reason=reason, searched=())
-            return []
-        self._union.add(requester.found, name, found, found.links, found.rule)
-        if known is not None:
-            if asked:
-                self._names.setdefault(asked, known)
-            return []
-        loaded = self._search.admit(found, requester)
-        self._identities[found.identity] = loaded
-        if asked:
-            self._register(loaded, asked)
-        return [loaded]
-
-    def _miss(
-        self, requester: Loaded, name: str, *, optional: bool, reason: str, searched: tuple[str, ...]
-    ) -> None:
-        missing = MissingLibrary(
-            dependent=requester.found.path,
-            name=name,
-            searched=searched,
-            chain=tuple(_chain(requester))[::-1],
-            optional=optional,
-            reason=reason,
-        )
-        self._union.miss(missing, final=self._is_program)
-
-
-def _chain(loaded: Loaded | None) -> Iterator[str]:
-    while loaded is not None:
-        yield loaded.found.path
-        loaded = loaded.parent

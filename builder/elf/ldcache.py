@@ -248,8 +248,13 @@ def installed_index(sysroot: Sysroot) -> dict[str, tuple[CacheEntry, ...]]:
         return {}
     if content.size > _MAX_CACHE:
         raise ElfError(LD_SO_CACHE, f"it has {content.size} bytes")
+    return index_of(read_content(content))
+
+
+def index_of(cache: bytes) -> dict[str, tuple[CacheEntry, ...]]:
+    """Give the entries of an index by name. Raises ElfError when it is damaged."""
     entries: dict[str, list[CacheEntry]] = {}
-    for entry in read_cache(read_content(content)):
+    for entry in read_cache(cache):
         entries.setdefault(entry.name, []).append(entry)
     return {name: tuple(listed) for name, listed in entries.items()}
 

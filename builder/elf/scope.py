@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from builder.elf.search import Found
@@ -34,7 +35,8 @@ class Scope:
 
     ``interpreter`` is None where ``root`` names none or it is not there. ``libraries`` are in the order in
     which they are loaded, without the root; the loader is one of them if an object needs it by name.
-    ``variants`` take the place of libraries on better processors (glibc-hwcaps).
+    ``variants`` take the place of libraries on better processors (glibc-hwcaps). ``names`` gives the library
+    for each name of DT_NEEDED.
     """
 
     root: str
@@ -42,6 +44,7 @@ class Scope:
     libraries: tuple[str, ...]
     variants: tuple[str, ...]
     missing: tuple[MissingLibrary, ...]
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 class Record(Protocol):
@@ -61,18 +64,20 @@ class Order:
         self._root = root
         self._interpreter: str | None = None
         self._libraries: dict[str, None] = {}
+        self._names: dict[str, str] = {}
         self._variants: dict[str, None] = {}
         self._missing: dict[tuple[str, str], MissingLibrary] = {}
 
     def add(self, dependent: Found, name: str, provider: Found, links: tuple[Node, ...], rule: str) -> None:
         """Take down the provider alone."""
-        del dependent, name, links
+        del dependent, links
         if rule is INTERPRETER:
             self._interpreter = provider.path
         elif rule.startswith(_VARIANT):
             self._variants[provider.path] = None
         else:
             self._libraries[provider.path] = None
+            self._names.setdefault(name, provider.path)
 
     def miss(self, missing: MissingLibrary, *, final: bool) -> None:
         """Take down a name, once for each object that needs it."""
@@ -88,4 +93,5 @@ class Order:
             libraries=tuple(self._libraries),
             variants=tuple(path for path in self._variants if path not in self._libraries),
             missing=tuple(self._missing.values()),
+            names=self._names,
         )

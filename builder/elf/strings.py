@@ -6,23 +6,24 @@ import re
 from collections.abc import Iterator
 
 from builder.elf.object import ElfError
-from builder.elf.reader import DamagedError, Readable, read_headers
+from builder.elf.reader import DamagedError, Headers, Readable, Segment, read_headers
 
 _MAX_PATHS = 4096
 _MAX_LENGTH = 255
 _MAX_BYTES = 1 << 28
 """Bytes of one file that are looked at; the biggest real libraries have half of that."""
 _CHUNK = 1 << 20
+_PF_X = 1
 _FEWEST = 2
 """Names of a path that is worth a hint: every program knows /etc and /usr."""
-_LETTER = rb"[A-Za-z0-9_.+@=,~-]"
-# A path starts a string, or follows something that no name holds ("PATH=/usr/x:/usr/y"); it has at least two
-# names. What comes after it tells whether it is whole: printf(3) replaces what follows a "%".
+_LETTERS = rb"A-Za-z0-9_.+@=,~-"
+# It starts with a fixed letter so that the search can skip ahead. What comes after a path tells whether it is
+# whole: printf(3) replaces what follows a "%".
 _PATH = re.compile(
-    rb"/(?:usr|lib(?:32|64|x32)?|etc|opt|var|srv|run)(?:/+"
-    + _LETTER
-    + rb"+)+/?(?=(%?))"
+    rb"/(?:usr|lib(?:32|64|x32)?|etc|opt|var|srv|run)(?:/+[" + _LETTERS + rb"]+)+/?(?=(%?))",
 )
+_INSIDE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.+@,~/-")
+"""Letters before a slash that show it is the middle of a path; "=" and ":" stand before paths in lists."""
 
 
 def named_paths(data: Readable, *, name: str) -> frozenset[str]:
@@ -33,7 +34,7 @@ def named_paths(data: Readable, *, name: str) -> frozenset[str]:
     of at most 255 bytes. Raises ElfError for damaged headers, never anything else for any bytes.
     """
     try:
-        segments = read_headers(data).loaded(writable=False)
+        segments = _constants(read_headers(data))
     except DamagedError as error:
         raise ElfError(name, str(error)) from None
     found: dict[str, None] = {}
@@ -47,14 +48,23 @@ def named_paths(data: Readable, *, name: str) -> frozenset[str]:
     return frozenset(found)
 
 
+def _constants(headers: Headers) -> list[Segment]:
+    # Linkers put constants into a segment of their own; older ones beside the code.
+    fixed = headers.loaded(writable=False)
+    return [segment for segment in fixed if not segment[4] & _PF_X] or fixed
+
+
 def _in_segment(data: Readable, start: int, size: int) -> Iterator[str]:
     for at in range(start, start + size, _CHUNK):
-        # A path may begin in one piece and end in the next: a piece has the first bytes of the next one too.
+        # A path may begin in one piece and end in the next: a piece has a little of both its neighbours.
         before = min(1, at - start)
         piece = data[at - before : min(at + _CHUNK + _MAX_LENGTH + 1, start + size)]
         for match in _PATH.finditer(piece, before):
-            start_of = match.start()
-            if start_of < _CHUNK + before and piece[start_of - 1 : start_of] not in _INSIDE and (path := _path(match[0], cut=bool(match[1]))):
+            here = match.start()
+            if here >= _CHUNK + before:
+                break
+            path = _path(match[0], cut=bool(match[1]))
+            if path and not (here and piece[here - 1] in _INSIDE):
                 yield path
 
 

@@ -49,10 +49,21 @@ def take_inventory(files: Iterable[TreeFile]) -> Inventory:
     A later entry of a path replaces an earlier one. ScanError when the tree has more than ``MAX_PATHS``
     paths; every lesser defect is a note.
     """
+    return _inventory(_read(files))
+
+
+def take_owned_inventory(files: Iterable[TreeFile]) -> tuple[Inventory, dict[str, str]]:
+    """Do the same, and give the package that owns each regular file that any file list names."""
+    owners: dict[str, str] = {}
+    inventory = _inventory(_read(files), owners)
+    return inventory, owners
+
+
+def _read(files: Iterable[TreeFile]) -> _Tree:
     tree = _Tree()
     for file in files:
         tree.add(file)
-    return _inventory(tree)
+    return tree
 
 
 @dataclass(slots=True)
@@ -105,6 +116,11 @@ def _is_database(path: str) -> bool:
     return path.startswith(_STATUS_D) or path in _FIXED
 
 
+def is_file_list(path: str) -> bool:
+    """Whether ``path`` is where dpkg's database lists the files of a package."""
+    return path.startswith((_INFO, _STATUS_D)) and path.endswith(_LISTS)
+
+
 @dataclass(frozen=True, slots=True)
 class _Installed:
     """A status entry, where it was read, and the regular files it owns."""
@@ -114,13 +130,17 @@ class _Installed:
     owned: frozenset[str]
 
 
-def _inventory(tree: _Tree) -> Inventory:
+def _inventory(tree: _Tree, owners: dict[str, str] | None = None) -> Inventory:
+    # Fills ``owners``: several packages may list one path; then the last one has it.
     os_release = next((tree.kept[path] for path in _OS_RELEASE if path in tree.kept), None)
     debian_version = tree.kept.get(_DEBIAN_VERSION)
     distribution = distribution_of(os_release, debian_version)
     statuses = {path: parse_status(tree.kept[path], path=path) for path in _status_files(tree)}
     installed = _merged(_installed(tree, statuses))
     owned = frozenset().union(*(one.owned for one in installed))
+    if owners is not None:
+        for one in installed:
+            owners.update(dict.fromkeys(one.owned, one.entry.name))
     elf = [path for path, is_elf in tree.regular.items() if is_elf]
     return Inventory(
         distribution=distribution,

@@ -41,7 +41,14 @@ def make_plan(
     features = _made_entries(recipe, closure, sysroot)
     present = closure.packages() | {entry.package for entry in features}
     needed = _with_folders(_with_copyright(closure, present, sysroot), sysroot)
-    accounts = make_accounts(recipe.users, recipe.groups, (item.node for item in needed if item.node.package))
+    accounts = make_accounts(
+        recipe.users,
+        recipe.groups,
+        [item.node for item in needed if item.node.package],
+        configuration=local.configured,
+        present=present,
+        asked=_asked(recipe, local),
+    )
     _check_user(recipe, accounts)
     entries = _entries(needed, accounts, local)
     _add_new(entries, features)
@@ -66,6 +73,7 @@ def make_plan(
         distribution=_distribution(entries, sysroot),
         warnings=closure.warnings,
         hints=closure.hints,
+        scripts=tuple(report for report in local.configured.scripts if report.package in present),
     )
 
 
@@ -101,6 +109,12 @@ def _with_folders(needed: dict[str, Needed], sysroot: Sysroot) -> list[Needed]:
     return [*needed.values(), *folders.values()]
 
 
+def _asked(recipe: Recipe, local: LocalFiles) -> frozenset[str]:
+    """Names of users and groups that the recipe speaks of."""
+    names = {*recipe.config.user.split(":"), *(group for user in recipe.users for group in user.groups)}
+    return frozenset(names | {name for node in local.nodes() for name in (node.user, node.group)})
+
+
 def _check_user(recipe: Recipe, accounts: Accounts) -> None:
     user, _, group = recipe.config.user.partition(":")
     accounts.owner_ids(Owner(user=user or "root", group=group or "root"), asked_by="[config] user")
@@ -109,7 +123,7 @@ def _check_user(recipe: Recipe, accounts: Accounts) -> None:
 def _entries(needed: Iterable[Needed], accounts: Accounts, local: LocalFiles) -> dict[str, Entry]:
     entries: dict[str, Entry] = {}
     first_names: dict[tuple[str, str, Content], str] = {}
-    own = {node.path for node in local.nodes()}
+    own = {node.path for node in (*local.configured.nodes, *local.nodes())}
     for item in sorted(needed, key=lambda item: item.node.path.encode("utf-8", "surrogateescape")):
         node = item.node
         link = _hardlink(node, first_names)

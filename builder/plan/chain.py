@@ -1,13 +1,21 @@
-"""Chains of reasons: from what the recipe says to one path of an image. Pure."""
+"""Chains of reasons: from what the recipe says to one path of an image. Pure.
+
+A record of reasons may be hostile: cycles end, chains are cut after ``MAX_STEPS`` paths, and all work is
+linear in the number of paths.
+"""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from builder.plan.contents import Contents, Place
 from builder.reason import Reason, ReasonKind
 from builder.sysroot import Kind
+
+MAX_STEPS = 200
+"""Paths of the longest chain that is followed; real ones have fewer than twenty."""
 
 _OF_A_PACKAGE = frozenset(
     {ReasonKind.METADATA, ReasonKind.COPYRIGHT, ReasonKind.CONFIGURED, ReasonKind.RULE, ReasonKind.DLOPEN}
@@ -34,6 +42,7 @@ _WORDS: Mapping[ReasonKind, str] = {
     ReasonKind.ACCOUNTS: "rootlet: what every image has",
     ReasonKind.CACHE: "rootlet: what every image has that loads shared objects",
 }
+_LOST = "rootlet: no more is written down about {subject}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,39 +58,70 @@ class Explanation:
     chain: tuple[Place, ...]
 
 
-def explain(contents: Contents, path: str) -> tuple[Explanation, ...]:
-    """Why ``path`` is there; for a link, then why what it leads to is. Empty when nothing is there."""
-    place = contents.find(path)
-    if place is None:
-        return ()
-    folder = contents.tree.lookup(path.rstrip("/").rpartition("/")[0] or "/")
-    found = [_explanation(contents, place, (node.path for node in folder.links))]
-    if place.kind is Kind.SYMLINK:
-        led = contents.tree.lookup(place.path)
-        target = contents.places.get(led.path) if led.node is not None else None
-        if target is not None:
-            found.append(_explanation(contents, target, (node.path for node in led.links)))
-    return tuple(found)
+class Chains:
+    """The chains of one image; what they share is found once."""
 
+    def __init__(self, contents: Contents) -> None:
+        self._contents = contents
+        self._places = contents.places
 
-def _explanation(contents: Contents, place: Place, links: Iterable[str]) -> Explanation:
-    crossed = tuple(contents.places[link] for link in links if link in contents.places)
-    return Explanation(place=place, links=crossed, chain=chain(place.path, contents.places))
+    def explain(self, path: str) -> tuple[Explanation, ...]:
+        """Why ``path`` is there; for a link, then why what it leads to is. Empty when nothing is there."""
+        place = self._contents.find(path)
+        if place is None:
+            return ()
+        tree = self._contents.tree
+        folder = tree.lookup(path.rstrip("/").rpartition("/")[0] or "/")
+        found = [self._explanation(place, (node.path for node in folder.links))]
+        if place.kind is Kind.SYMLINK:
+            led = tree.lookup(place.path)
+            target = self._places.get(led.path) if led.node is not None else None
+            if target is not None:
+                found.append(self._explanation(target, (node.path for node in led.links)))
+        return tuple(found)
 
+    def of(self, path: str) -> tuple[Place, ...]:
+        """The paths from the first one, which no other path asked for, to ``path``.
 
-def chain(path: str, places: Mapping[str, Place]) -> tuple[Place, ...]:
-    """The paths from the first one, which no other path asked for, to ``path``.
+        A record that contradicts itself (a cycle, a subject that is not there) ends the chain early.
+        """
+        steps: list[Place] = []
+        seen: set[str] = set()
+        here = self._places.get(path)
+        while here is not None and here.path not in seen and len(steps) < MAX_STEPS:
+            seen.add(here.path)
+            steps.append(here)
+            here = self._asked_by(here)
+        return tuple(reversed(steps))
 
-    A record that contradicts itself (a cycle, a subject that is not there) ends the chain early.
-    """
-    steps: list[Place] = []
-    seen: set[str] = set()
-    here = places.get(path)
-    while here is not None and here.path not in seen:
-        seen.add(here.path)
-        steps.append(here)
-        here = _asked_by(here, places)
-    return tuple(reversed(steps))
+    def spokesman(self, package: str) -> Place | None:
+        """The file for whose sake ``package`` is in the image: the one with the shortest chain of files.
+
+        A file that is there for no other reason than the package itself speaks only when no other can.
+        """
+        return self._spokesmen.get(package)
+
+    @functools.cached_property
+    def _spokesmen(self) -> Mapping[str, Place]:
+        lengths = _lengths(self._places)
+        found: dict[str, tuple[tuple[bool, int, str], Place]] = {}
+        for place in self._places.values():
+            if place.package and place.kind is not Kind.DIRECTORY and place.reason is not None:
+                rank = (_speaks_of_a_package(place.reason), lengths[place.path], place.path)
+                if place.package not in found or rank < found[place.package][0]:
+                    found[place.package] = (rank, place)
+        return {package: place for package, (_, place) in found.items()}
+
+    def _explanation(self, place: Place, links: Iterable[str]) -> Explanation:
+        crossed = tuple(self._places[link] for link in links if link in self._places)
+        return Explanation(place=place, links=crossed, chain=self.of(place.path))
+
+    def _asked_by(self, place: Place) -> Place | None:
+        file = _file_of(place, self._places)
+        reason = place.reason
+        if file is not None or reason is None or not _speaks_of_a_package(reason):
+            return file
+        return self.spokesman(reason.subject)
 
 
 def origin(chain: tuple[Place, ...]) -> str:
@@ -89,44 +129,32 @@ def origin(chain: tuple[Place, ...]) -> str:
     reason = chain[0].reason if chain else None
     if reason is None:
         return ""
-    return _WORDS.get(reason.kind, "rootlet: {subject}").replace("{subject}", reason.subject)
+    return _WORDS.get(reason.kind, _LOST).replace("{subject}", reason.subject)
 
 
-def _asked_by(place: Place, places: Mapping[str, Place]) -> Place | None:
+def _file_of(place: Place, places: Mapping[str, Place]) -> Place | None:
+    """The other path that ``place`` is there for."""
     reason = place.reason
-    if reason is None:
+    if reason is None or reason.kind not in _OF_A_FILE or not reason.subject.startswith("/"):
         return None
-    if reason.kind in _OF_A_FILE and reason.subject.startswith("/"):
-        return places.get(reason.subject)
-    if reason.kind in _OF_A_PACKAGE:
-        return spokesman(reason.subject, places)
-    return None
+    return places.get(reason.subject)
 
 
-def spokesman(package: str, places: Mapping[str, Place]) -> Place | None:
-    """The file for whose sake ``package`` is in the image: the one with the shortest chain.
-
-    Chains that lead through packages are not followed here, so that two packages cannot wait for each other.
-    """
-    owned = [
-        place
-        for place in places.values()
-        if place.package == package and place.kind is not Kind.DIRECTORY and place.reason is not None
-    ]
-    own = [place for place in owned if not _speaks_of_a_package(place.reason)]
-    return min(own or owned, key=lambda place: (_length(place, places), place.path), default=None)
+def _speaks_of_a_package(reason: Reason) -> bool:
+    return reason.kind in _OF_A_PACKAGE and not reason.subject.startswith("/")
 
 
-def _speaks_of_a_package(reason: Reason | None) -> bool:
-    return reason is not None and reason.kind in _OF_A_PACKAGE and not reason.subject.startswith("/")
-
-
-def _length(place: Place, places: Mapping[str, Place]) -> int:
-    seen: set[str] = set()
-    here: Place | None = place
-    while here is not None and here.path not in seen:
-        seen.add(here.path)
-        reason = here.reason
-        of_a_file = reason is not None and reason.kind in _OF_A_FILE
-        here = places.get(reason.subject) if reason is not None and of_a_file else None
-    return len(seen)
+def _lengths(places: Mapping[str, Place]) -> dict[str, int]:
+    """How many files each path's chain has, up to the first that no file asked for."""
+    lengths: dict[str, int] = {}
+    for start in places.values():
+        climbed: dict[str, None] = {}
+        here: Place | None = start
+        while here is not None and here.path not in lengths and here.path not in climbed:
+            climbed[here.path] = None
+            here = _file_of(here, places)
+        length = lengths.get(here.path, 0) if here is not None else 0
+        for path in reversed(climbed):
+            length += 1
+            lengths[path] = length
+    return lengths

@@ -13,6 +13,7 @@ from builder.oci import Healthcheck, ImageConfig, Platform
 from builder.plan.model import Entry, ImagePlan, Layer, PlannedPackage
 from builder.plan.sizes import Share, shares
 from builder.reason import Reason, ReasonKind
+from builder.sources.debian.configure.model import ScriptReport
 from builder.sysroot import Content, Kind
 
 FORMAT = 1
@@ -31,6 +32,7 @@ def plan_to_json(plan: ImagePlan) -> str:
         "reasons": [_share_to_plain(share) for share in shares(_entries(plan))],
         "warnings": list(plan.warnings),
         "hints": list(plan.hints),
+        "scripts": [dataclasses.asdict(report) for report in plan.scripts],
     }
     head = json.dumps(document, indent=2, ensure_ascii=True)[:-2]
     layers = ",\n".join(_layer_text(layer) for layer in plan.layers)
@@ -52,6 +54,7 @@ def plan_from_json(text: str) -> ImagePlan:
             packages=tuple(PlannedPackage(**package) for package in document["packages"]),
             warnings=tuple(document["warnings"]),
             hints=tuple(document.get("hints", ())),
+            scripts=tuple(_script(report) for report in document.get("scripts", ())),
             layers=tuple(_layer(layer) for layer in document["layers"]),
         )
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -60,6 +63,10 @@ def plan_from_json(text: str) -> ImagePlan:
 
 def _entries(plan: ImagePlan) -> Iterator[Entry]:
     return (entry for layer in plan.layers for entry in layer.entries)
+
+
+def _script(plain: Mapping[str, Any]) -> ScriptReport:
+    return ScriptReport(**{key: _tuples(value) for key, value in plain.items()})
 
 
 def _share_to_plain(share: Share) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os.path
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -141,12 +142,17 @@ def nearest(path: str, places: Iterable[str]) -> tuple[str, ...]:
     by_name: dict[str, str] = {}
     for place in sorted(places):
         last = place.rpartition("/")[2]
-        if last == name and place != path:
-            return (place,)
-        by_name.setdefault(last, place)
+        if last not in by_name or _shared(place, path) > _shared(by_name[last], path):
+            by_name[last] = place
+    if name in by_name:
+        return (by_name[name],)
     if not name or len(by_name) > _MANY:
         return ()
     return tuple(by_name[close] for close in difflib.get_close_matches(name, by_name, n=3, cutoff=0.75))
+
+
+def _shared(one: str, other: str) -> int:
+    return len(os.path.commonpath((one, other)))
 
 
 def _node(place: Place) -> Node:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from builder.oci import ImageConfig, Platform
 from builder.reason import Reason
+from builder.sources.debian.configure.model import ScriptReport
 from builder.sysroot import Content, Kind
 
 
@@ -79,3 +80,5 @@ class ImagePlan:
     warnings: tuple[str, ...] = ()
     hints: tuple[str, ...] = ()
     """What the recipe might want besides, each with the line to add."""
+    scripts: tuple[ScriptReport, ...] = ()
+    """What was read of the maintainer scripts of the packages that are in the image."""

@@ -52,7 +52,7 @@ def record_entries(package: Package, entries: Iterable[Entry]) -> tuple[Entry, E
     shipped = {
         entry.path: entry
         for entry in entries
-        if entry.kind is Kind.FILE and entry.reason.kind is not ReasonKind.FEATURE
+        if entry.kind is Kind.FILE and entry.reason.kind not in (ReasonKind.FEATURE, ReasonKind.CONFIGURED)
     }
     sums = sorted((path[1:], _md5(entry, shipped, package)) for path, entry in shipped.items())
     listing = "".join(f"{digest}  {path}\n" for path, digest in sums)

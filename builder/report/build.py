@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from builder.oci import Digest, Platform
-from builder.plan.model import ImagePlan
 from builder.progress import human_size
 from builder.recipe.model import Severity
 from builder.resources import shipped
@@ -32,6 +31,10 @@ class PlatformSummary:
     waived: int
     database: str
     warnings: tuple[str, ...]
+    tests: int = 0
+    """Smoke tests that passed, in ``test_seconds``; ``untested`` were not run because nobody wanted them."""
+    untested: int = 0
+    test_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +63,8 @@ def count_findings(severities: Iterable[Severity]) -> tuple[tuple[str, int], ...
 def render_text(summary: BuildSummary, *, colour: bool) -> str:
     """A few aligned lines for a terminal."""
     bold, green, dim, plain = ("\x1b[1m", "\x1b[32m", "\x1b[2m", "\x1b[0m") if colour else ("", "", "", "")
-    how = "unchanged" if summary.unchanged else "built, scanned and named"
+    tested = any(platform.tests for platform in summary.platforms)
+    how = "unchanged" if summary.unchanged else f"built, {'tested, ' if tested else ''}scanned and named"
     lines = [
         f"{green}✓{plain} {bold}{', '.join(summary.references)}{plain}  {how} in {summary.seconds:.2f} s"
     ]
@@ -78,6 +82,7 @@ def _rows(platform: PlatformSummary) -> Iterable[tuple[str, str]]:
     sizes = f"{human_size(platform.compressed)} compressed, {human_size(platform.size)} unpacked"
     yield "size", sizes + _share(platform)
     yield "files", f"{platform.files:,} from {platform.packages} packages{_full_count(platform)}"
+    yield "tests", tests_text(platform)
     yield "findings", findings_text(platform)
     yield "data", platform.database
 
@@ -94,6 +99,15 @@ def _full_count(platform: PlatformSummary) -> str:
     return f" (of {platform.full_files:,} in {platform.full_packages})" if platform.full_packages else ""
 
 
+def tests_text(platform: PlatformSummary) -> str:
+    """``3 passed in 0.21 s``, "not tested" with the reason, or "none in the recipe"."""
+    if platform.untested:
+        return f"not tested: --no-test left out {platform.untested} of the recipe"
+    if not platform.tests:
+        return "none in the recipe"
+    return f"{platform.tests} passed in {platform.test_seconds:.2f} s"
+
+
 def findings_text(platform: PlatformSummary) -> str:
     """``2 high, 5 low, 1 waived``, or "none known"."""
     parts = [f"{count} {severity}" for severity, count in platform.findings]
@@ -108,7 +122,12 @@ def render_markdown(summary: BuildSummary) -> str:
     return render(
         "build.md.j2",
         folder=shipped("templates"),
-        values={"summary": summary, "human_size": human_size, "findings_text": findings_text},
+        values={
+            "summary": summary,
+            "human_size": human_size,
+            "findings_text": findings_text,
+            "tests_text": tests_text,
+        },
     )
 
 
@@ -125,28 +144,3 @@ def summary_to_plain(summary: BuildSummary) -> dict[str, Any]:
         for platform in summary.platforms
     ]
     return asdict(summary) | {"digest": str(summary.digest), "platforms": platforms}
-
-
-def _printable(text: str) -> str:
-    # A package's file names cannot repaint the terminal or start a line of their own.
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
-
-
-def render_plan(plan: ImagePlan, *, width: int = 100) -> str:
-    """Packages with their share of the image, then every path with its reason."""
-    entries = [entry for layer in plan.layers for entry in layer.entries]
-    total = sum(entry.size for entry in entries)
-    lines = [
-        f"{plan.platform}  {plan.distribution or '-'}  {human_size(total)} in {len(entries)} paths",
-        "",
-    ]
-    for package in sorted(plan.packages, key=lambda package: -package.size):
-        kept = f"{human_size(package.size):>9} of {human_size(package.installed_size):>9}"
-        lines.append(f"  {package.name:<28} {package.version:<28} {kept}  {package.files:>5} files")
-    lines.append("")
-    for entry in entries:
-        arrow = f" -> {entry.target}" if entry.target else ""
-        left = f"  {human_size(entry.size) if entry.size else '':>9}  {entry.path}{arrow}"
-        lines.append(_printable(f"{left:<{width // 2 + 12}}  {entry.reason}"))
-    lines += ["", *(f"! {warning}" for warning in plan.warnings)] if plan.warnings else []
-    return "\n".join(lines) + "\n"

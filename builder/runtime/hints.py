@@ -15,11 +15,21 @@ from builder.runtime.closure import Needed
 from builder.sysroot import Kind, Node, Sysroot
 
 LOADERS = frozenset(
-    {"dlopen", "dlmopen", "lt_dlopen", "lt_dlopenext", "lt_dlopenadvise", "g_module_open", "g_module_open_full"}
+    {
+        "dlopen",
+        "dlmopen",
+        "lt_dlopen",
+        "lt_dlopenext",
+        "lt_dlopenadvise",
+        "g_module_open",
+        "g_module_open_full",
+    }
 )
 """Functions that load a shared object by name: only who imports one has plug-ins."""
 
-_COMMON = frozenset({"/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/share", "/usr/libexec"})
+_COMMON = frozenset(
+    {"/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/share", "/usr/libexec"}
+)
 
 
 def plugin_hints(needed: Mapping[str, Needed], sysroot: Sysroot, facts: ElfFacts) -> Iterator[str]:

@@ -6,12 +6,15 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 
-from builder.elf.closure import INTERPRETER, Edge, ElfClosure, MissingLibrary, Resolver, missing_message
+from builder.elf.closure import INTERPRETER, Edge, ElfClosure, Resolver
 from builder.elf.facts import ElfFacts
 from builder.errors import ResolutionError
 from builder.reason import Reason, ReasonKind
-from builder.recipe.model import Missing, Recipe
+from builder.recipe.model import Recipe
+from builder.runtime.absent import judge_missing, refuse
 from builder.runtime.closure import Closure, Needed
+from builder.runtime.hints import plugin_hints
+from builder.runtime.openings import openings
 from builder.runtime.payload import is_hook
 from builder.runtime.rulebook import Rule
 from builder.runtime.rules import RuleRun
@@ -58,7 +61,10 @@ class _Search:
         self._needed: dict[str, Needed] = {}
         self._pending: deque[Node] = deque()
         self._roots: list[str] = []
+        self._by_rules: set[str] = set()
         self._warnings: dict[str, None] = {}
+        self._absent: list[str] = []
+        self._hints: list[str] = []
         self._interpreters: dict[str, None] = {}
         self._dropped = dropper(recipe.runtime.drop)
 
@@ -78,16 +84,35 @@ class _Search:
                 fresh_files = list(self._needed.values())[looked:]
                 looked = len(self._needed)
                 self._take(rules.look(fresh_files, self._interpreters))
-        if self._roots:
-            self._judge_missing(resolver.closure(self._roots))
+                self._open((item.node for item in fresh_files), resolver)
+        self._judge(resolver.closure(self._roots))
+        hints = (*self._hints, *plugin_hints(self._needed, self._sysroot, self._facts))
         return Closure(
-            needed=self._needed, warnings=tuple(self._warnings), taken=rules.taken, made=rules.made
+            needed=self._needed,
+            warnings=tuple(self._warnings),
+            hints=hints,
+            taken=rules.taken,
+            made=rules.made,
         )
 
     def _take(self, found: Iterable[Wish]) -> None:
         for wish in found:
             if not self._dropped(wish.node.path):
+                self._by_rules.add(wish.node.path)
                 self.add(wish.node, wish.reason, wish.links)
+
+    def _open(self, nodes: Iterable[Node], resolver: Resolver) -> None:
+        for opening in openings(nodes, self._recipe.runtime.dlopen, resolver, self._facts):
+            if opening.edges:
+                library, *others = opening.edges
+                provider = self._sysroot.get(library.provider)
+                if provider is not None:
+                    self.add(provider, Reason(ReasonKind.DLOPEN, opening.path, opening.words), library.links)
+                self._add_edges(others)
+            elif opening.is_required:
+                self._absent.append(opening.missing)
+            else:
+                self._hints.append(f"{opening.missing}; name the package that ships it to have it")
 
     def _follow(self, node: Node) -> None:
         if node.kind is Kind.SYMLINK:
@@ -146,29 +171,12 @@ class _Search:
                     self._interpreters[provider.path] = None
                 self.add(provider, Reason(kind, edge.dependent, rule), edge.links)
 
-    def _judge_missing(self, elf: ElfClosure) -> None:
+    def _judge(self, elf: ElfClosure) -> None:
         for warning in elf.warnings:
             self._warn(warning)
-        # A plug-in's library is often loaded by its host program beforehand: the name is in the image then.
-        provided = {edge.name for edge in elf.edges}
-        missing = [one for one in elf.missing if not one.optional and not self._comes_later(one, provided)]
-        if not missing:
-            return
-        messages = sorted({missing_message(one) for one in missing})
-        if self._recipe.runtime.missing is Missing.WARN:
-            for message in messages:
-                self._warn(message)
-            return
-        raise ResolutionError(
-            "Libraries are missing:\n" + "\n".join(f"  {message}" for message in messages),
-            hint="name the package that ships them, drop the dependent, "
-            'or say missing = "warn" under [runtime]',
-        )
-
-    def _comes_later(self, missing: MissingLibrary, provided: set[str]) -> bool:
-        root = self._sysroot.get(missing.chain[0] if missing.chain else missing.dependent)
-        facts = self._facts.of(root) if root is not None else None
-        return facts is not None and facts.interpreter is None and missing.name in provided
+        absent, dispensable = judge_missing(elf, self._by_rules, self._sysroot, self._facts)
+        for text in (*refuse([*absent, *self._absent], self._recipe.runtime.missing), *dispensable):
+            self._warn(text)
 
     # ---- adding ------------------------------------------------------------------------------------
 

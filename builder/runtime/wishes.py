@@ -35,6 +35,7 @@ def wishes(recipe: Recipe, sysroot: Sysroot, local: LocalFiles) -> Iterator[Wish
     """Everything that the recipe asks for. ResolutionError for what is not in ``sysroot``."""
     dropped = dropper(recipe.runtime.drop)
     yield from _start(recipe, sysroot)  # first: no reason says more than that the image starts it
+    yield from _configured(recipe, sysroot, local, dropped)
     yield from _payloads(recipe, sysroot, dropped)
     for node, origin in local.installed:
         yield Wish(node, Reason(ReasonKind.INSTALL, origin))
@@ -68,6 +69,25 @@ def _payloads(recipe: Recipe, sysroot: Sysroot, dropped: Callable[[str], bool]) 
         yield from _payload(name, Reason(ReasonKind.SAME_SOURCE, sibling, name), sysroot, dropped)
     for name in named:
         yield from _settings(name, sysroot, dropped)
+
+
+def _configured(
+    recipe: Recipe, sysroot: Sysroot, local: LocalFiles, dropped: Callable[[str], bool]
+) -> Iterator[Wish]:
+    """What configuring makes for the named packages and those of their source."""
+    named = [name for source in recipe.sources for name in source.packages]
+    wanted = {*named, *(name for name, _ in _same_source(named, sysroot))}
+    own = {node.path for node in local.nodes()}
+    for one in local.configured.made:
+        path = one.node.path
+        if (
+            one.package in wanted
+            and not one.changed
+            and path not in own
+            and is_payload(path)
+            and not dropped(path)
+        ):
+            yield Wish(one.node, Reason(ReasonKind.CONFIGURED, one.package, one.detail))
 
 
 def _payload(name: str, reason: Reason, sysroot: Sysroot, dropped: Callable[[str], bool]) -> Iterator[Wish]:

@@ -34,15 +34,28 @@ def scan_reference(
     ``dir:FOLDER``, or a path, whose kind is then found out. ScanError when nothing is there, BuildError when
     it is damaged. A folder that looks like no root folder has a gap: it is never a pass.
     """
-    kind, path, name = split_reference(reference)
-    if reference in {"", *(f"{prefix}:" for prefix in _PREFIXES)} or not path.exists():
-        raise _nothing(reference, path)
-    if kind == "dir" or (not kind and path.is_dir() and not (path / "index.json").is_file()):
-        inventory = take_inventory(walk_root(path))
-        report = scan_inventory(inventory, source, subject=str(path), now=now)
+    opened = open_reference(reference, platform=platform)
+    if isinstance(opened, Path):
+        inventory = take_inventory(walk_root(opened))
+        report = scan_inventory(inventory, source, subject=str(opened), now=now)
         known = inventory.components or inventory.elf_files or inventory.distribution or not inventory.files
         return report if known else replace(report, unscannable=(*report.unscannable, _NO_ROOT))
-    return scan_image(open_image(path, name=name, platform=platform), source, subject=reference, now=now)
+    return scan_image(opened, source, subject=reference, now=now)
+
+
+def open_reference(
+    reference: str, *, platform: Platform | None, purpose: str = "scanned"
+) -> StoredImage | Path:
+    """Open an image, or give the path of a root folder; ``reference`` as :func:`scan_reference` takes it.
+
+    ScanError when nothing is there ("so nothing was ``purpose``"), BuildError when it is damaged.
+    """
+    kind, path, name = split_reference(reference)
+    if reference in {"", *(f"{prefix}:" for prefix in _PREFIXES)} or not path.exists():
+        raise _nothing(reference, path, purpose)
+    if kind == "dir" or (not kind and path.is_dir() and not (path / "index.json").is_file()):
+        return path
+    return open_image(path, name=name, platform=platform)
 
 
 def split_reference(reference: str) -> tuple[str, Path, str]:
@@ -61,13 +74,13 @@ def split_reference(reference: str) -> tuple[str, Path, str]:
     return prefix, Path(rest[:cut]), rest[cut + 1 :]
 
 
-def _nothing(reference: str, path: Path) -> ScanError:
+def _nothing(reference: str, path: Path, purpose: str) -> ScanError:
     if reference.partition(":")[0] in _ELSEWHERE:
         return ScanError(
-            f"{reference} is in a registry or a container storage, which are not scanned directly yet",
-            hint="copy it first: skopeo copy … oci:FOLDER, then rootlet scan oci:FOLDER",
+            f"{reference} is in a registry or a container storage, which are not {purpose} directly yet",
+            hint="copy it first with skopeo copy … oci:FOLDER, then name oci:FOLDER",
         )
     known = f"{path} does not exist" if reference.partition(":")[2] or path.name else "No image is named"
     return ScanError(
-        f"{known}, so nothing was scanned", hint="give an OCI layout, an image archive or a root folder"
+        f"{known}, so nothing was {purpose}", hint="give an OCI layout, an image archive or a root folder"
     )

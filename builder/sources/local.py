@@ -10,6 +10,7 @@ from pathlib import Path, PurePath
 
 from builder.errors import ResolutionError
 from builder.recipe.model import FileType, Install, Owner, RecipeFile
+from builder.sources.debian.configure.model import NOTHING, Configuration
 from builder.sysroot import Content, Kind, Node, Sysroot, glob_pattern
 
 _FILE_MODE = 0o644
@@ -22,13 +23,14 @@ class LocalFiles:
     """Nodes to lay over the packages' tree.
 
     ``user`` and ``group`` are names or numbers as written; the numbers are not known yet. ``made`` has the
-    bytes of nodes that carry no ``content``.
+    bytes of nodes that carry no ``content``. ``configured`` is what the packages' scripts lay there before.
     """
 
     installed: tuple[tuple[Node, str], ...] = ()
     """Each node with where it comes from, for its reason."""
     files: tuple[Node, ...] = ()
     made: Mapping[str, bytes]
+    configured: Configuration = NOTHING
 
     def nodes(self) -> tuple[Node, ...]:
         """All nodes, in the order in which they are laid over the tree."""
@@ -48,6 +50,11 @@ def local_files(installs: Iterable[Install], files: Iterable[RecipeFile], sysroo
         files=tuple(_made(file) for file in written),
         made={file.path: file.content.encode() for file in written if file.type is FileType.FILE},
     )
+
+
+def with_configuration(local: LocalFiles, configured: Configuration) -> LocalFiles:
+    """``local``, laid over what configuring the packages makes."""
+    return replace(local, configured=configured, made={**configured.contents, **local.made})
 
 
 def _made(file: RecipeFile) -> Node:

@@ -41,7 +41,8 @@ def unpack(layout: Path, folder: Path) -> Unpacked:
     folder.mkdir()
     for layer in manifest["layers"]:
         path = layout / "blobs" / layer["digest"].replace(":", "/")
-        subprocess.run(["tar", "-xpf", path, "-C", folder], check=True)
+        # The one user of the sandbox is this process's: what is the image user's own must be too.
+        subprocess.run(["tar", "--no-same-owner", "-xpf", path, "-C", folder], check=True)
     return Unpacked(root=folder, config=config["config"])
 
 

@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from builder.sysroot import Content, Kind, Node, Sysroot
+from tests.support.mksymbols import DT_VERDEF, DT_VERNEED, Symbol, Tables, dlopen_note, wants
 
-PT_LOAD, PT_DYNAMIC, PT_INTERP = 1, 2, 3
-DT_NULL, DT_NEEDED, DT_HASH, DT_STRTAB, DT_SYMTAB, DT_STRSZ, DT_SYMENT = 0, 1, 4, 5, 6, 10, 11
+PT_LOAD, PT_DYNAMIC, PT_INTERP, PT_NOTE = 1, 2, 3, 4
+DT_NULL, DT_NEEDED, DT_STRTAB, DT_STRSZ, DT_SYMENT = 0, 1, 5, 10, 11
 DT_SONAME, DT_RPATH, DT_RUNPATH, DT_FLAGS_1 = 14, 15, 29, 0x6FFFFFFB
 DT_AUXILIARY, DT_FILTER = 0x7FFFFFFD, 0x7FFFFFFF
 GLIBC_X86_64 = "/lib64/ld-linux-x86-64.so.2"
@@ -39,6 +40,9 @@ class Spec:
     type: int = 3
     flags: int = 0
     rodata: bytes = b""
+    tables: Tables = Tables()
+    notes: bytes = b""
+    writable: bool = True
 
 
 def mkelf(spec: Spec) -> bytes:
@@ -49,34 +53,43 @@ def mkelf(spec: Spec) -> bytes:
     entry = 56 if wide else 32
     tags, strings = _tags(spec)
     interpreter = spec.interpreter.encode() + b"\0" if spec.interpreter is not None else b""
-    count = 3 if interpreter else 2
+    pieces = dict(spec.tables.pieces(order, strings, spec.soname or "", wide=wide))
+    count = 2 + bool(interpreter) + bool(spec.notes)
     at_interpreter = head + count * entry
-    at_strings = at_interpreter + len(interpreter)
-    at_symbols = _align(at_strings + len(strings))
-    symbols = bytes(24 if wide else 16)
-    at_hash = at_symbols + len(symbols)
-    table = struct.pack(order + "5I", 1, 1, 0, 0, 0)
-    at_dynamic = _align(at_hash + len(table))
-    tags += [(DT_STRTAB, at_strings), (DT_STRSZ, len(strings)), (DT_SYMTAB, at_symbols)]
-    tags += [(DT_SYMENT, len(symbols)), (DT_HASH, at_hash), (DT_NULL, 0)]
+    at_notes = _align(at_interpreter + len(interpreter))
+    at_strings = at_notes + len(spec.notes)
+    places: list[tuple[int, bytes]] = []
+    at_dynamic = _align(at_strings + len(strings))
+    tags += [(DT_STRTAB, at_strings), (DT_STRSZ, len(strings)), (DT_SYMENT, 24 if wide else 16)]
+    for tag, piece in pieces.items():
+        places.append((at_dynamic, piece))
+        tags.append((tag, at_dynamic))
+        at_dynamic = _align(at_dynamic + len(piece))
+    counts = ((DT_VERDEF, 1 + len(spec.tables.defines)), (DT_VERNEED, spec.tables.needed_files()))
+    tags += [(tag + 1, number) for tag, number in counts if tag in pieces]
+    tags.append((DT_NULL, 0))
     dynamic = b"".join(struct.pack(order + ("2Q" if wide else "2I"), *tag) for tag in tags)
     end = at_dynamic + len(dynamic) + len(spec.rodata)
     segments = [(PT_LOAD, 0, end), (PT_DYNAMIC, at_dynamic, len(dynamic))]
     if interpreter:
         segments.insert(0, (PT_INTERP, at_interpreter, len(interpreter)))
+    if spec.notes:
+        segments.append((PT_NOTE, at_notes, len(spec.notes)))
     body = bytearray(end)
     body[:head] = _header(spec, count)
     for number, (kind, offset, size) in enumerate(segments):
         start = head + number * entry
-        body[start : start + entry] = _segment(order, kind, offset, size, wide=wide)
-    for offset, piece in ((at_interpreter, interpreter), (at_strings, strings), (at_hash, table)):
+        flags = 6 if kind not in (PT_INTERP, PT_NOTE) and spec.writable else 4
+        body[start : start + entry] = _segment(order, (kind, flags), offset, size, wide=wide)
+    fixed = ((at_interpreter, interpreter), (at_notes, spec.notes), (at_strings, bytes(strings)))
+    for offset, piece in (*fixed, *places):
         body[offset : offset + len(piece)] = piece
     body[at_dynamic : at_dynamic + len(dynamic)] = dynamic
     body[at_dynamic + len(dynamic) :] = spec.rodata
     return bytes(body)
 
 
-def _tags(spec: Spec) -> tuple[list[tuple[int, int]], bytes]:
+def _tags(spec: Spec) -> tuple[list[tuple[int, int]], bytearray]:
     strings = bytearray(b"\0")
     tags: list[tuple[int, int]] = []
 
@@ -94,7 +107,7 @@ def _tags(spec: Spec) -> tuple[list[tuple[int, int]], bytes]:
     add(DT_AUXILIARY, spec.auxiliary)
     if spec.flags_1:
         tags.append((DT_FLAGS_1, spec.flags_1))
-    return tags, bytes(strings)
+    return tags, strings
 
 
 def _header(spec: Spec, count: int) -> bytes:
@@ -109,9 +122,9 @@ def _header(spec: Spec, count: int) -> bytes:
     )
 
 
-def _segment(order: str, kind: int, offset: int, size: int, *, wide: bool) -> bytes:
-    align = 0x1000 if kind == PT_LOAD else 1
-    flags = 6 if kind != PT_INTERP else 4
+def _segment(order: str, what: tuple[int, int], offset: int, size: int, *, wide: bool) -> bytes:
+    kind, flags = what
+    align = 0x1000 if kind == PT_LOAD else 4 if kind == PT_NOTE else 1
     if wide:
         return struct.pack(order + "2I6Q", kind, flags, offset, offset, offset, size, size, align)
     return struct.pack(order + "8I", kind, offset, offset, offset, size, size, flags, align)
@@ -154,3 +167,36 @@ def sysroot_of(files: Files, store: Path, *, hardlinks: Mapping[str, str] | None
         for path, first in links.items()
     ]
     return Sysroot(nodes)
+
+
+def seeds() -> tuple[bytes, ...]:
+    """Files that have everything that readers look at, of every class and byte order: to be mutated."""
+    tables = Tables(
+        symbols=(
+            wants("free", "GLIBC_2.2.5", "libc.so.6"),
+            wants("maybe", weak=True),
+            Symbol(name="mine", version="X_1"),
+            Symbol(name="mine", version="X_2", hidden=True),
+        ),
+        defines=("X_1", "X_2"),
+    )
+    base = Spec(
+        needed=("liba.so", "libb.so"),
+        soname="x",
+        runpath="/r:$ORIGIN/lib",
+        interpreter="/lib/ld.so",
+        notes=dlopen_note({"soname": ["libz.so.1", "libz.so.2"], "priority": "suggested"}),
+        rodata=b"\0/usr/lib/x/%s.so\0/etc/x/y.conf\0",
+        writable=False,
+    )
+    forms = ((64, True, 62), (32, True, 3), (64, False, 22), (32, False, 20))
+    kinds = (
+        tables,
+        replace(tables, gnu=True, plain=False),
+        replace(tables, symbols=tables.symbols[:2], gnu=True),
+    )
+    return tuple(
+        mkelf(replace(base, elf_class=size, little_endian=little, machine=machine, tables=kind))
+        for size, little, machine in forms
+        for kind in kinds
+    )

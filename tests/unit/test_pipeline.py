@@ -9,12 +9,12 @@ import pytest
 import builder.pipeline
 from builder.engine.command import MachineRunner
 from builder.errors import ResolutionError
-from builder.lock import LockedPackage
+from builder.lock import Extra, LockedPackage
 from builder.oci import Platform
 from builder.pipeline import inputs_of, lock_sources
 from builder.progress import Silent
 from builder.receipt import Stamp, stamp
-from builder.recipe.model import DebianSource, Install, Recipe, Runtime
+from builder.recipe.model import DebianSource, Install, Recipe
 from builder.sources.debian.archive import DebianArchive, Effects, Freshness
 from builder.transport import Transport
 from builder.workshop import Workshop
@@ -51,9 +51,9 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
         _freshness: Freshness,
         _effects: Effects,
         *,
-        extra: tuple[tuple[str, str], ...] = (),
+        extra: tuple[Extra, ...] = (),
     ) -> tuple[LockedPackage, ...]:
-        wanted = tuple(locked(archive.source.name, name, "1") for name, _ in extra)
+        wanted = tuple(locked(archive.source.name, one.name, "1") for one in extra)
         return (*given[archive.source.name], *wanted)
 
     monkeypatch.setattr(builder.pipeline, "lock", lock)
@@ -78,18 +78,18 @@ def workshop_in(folder: Path) -> Workshop:
     )
 
 
-def lock_of(folder: Path, runtime: Runtime) -> tuple[str, ...]:
+def lock_of(folder: Path, taken: tuple[str, ...] = ()) -> tuple[str, ...]:
     sources = (DebianSource(name="os"), DebianSource(name="more"))
-    recipe = Recipe(path=folder / "r.toml", name="x", platform=AMD64, sources=sources, runtime=runtime)
-    found = lock_sources(recipe, workshop_in(folder)).packages
+    recipe = Recipe(path=folder / "r.toml", name="x", platform=AMD64, sources=sources)
+    found = lock_sources(recipe, workshop_in(folder), taken).packages
     return tuple(f"{one.name} {one.version} {one.source}" for one in found)
 
 
-def test_the_first_source_brings_what_every_image_and_the_features_need(
+def test_the_first_source_brings_what_every_image_needs_and_rules_take(
     tmp_path: Path, answers: Answers
 ) -> None:
     answers |= {"os": (locked("os", "libc6", "1"),), "more": (locked("more", "libc6", "1"),)}
-    assert lock_of(tmp_path, Runtime(features=("certificates",))) == (
+    assert lock_of(tmp_path, ("ca-certificates",)) == (
         "base-files 1 os",
         "ca-certificates 1 os",
         "libc6 1 os",
@@ -99,7 +99,7 @@ def test_the_first_source_brings_what_every_image_and_the_features_need(
 def test_two_versions_of_a_package_are_refused_and_both_are_named(tmp_path: Path, answers: Answers) -> None:
     answers |= {"os": (locked("os", "libc6", "1"),), "more": (locked("more", "libc6", "2"),)}
     with pytest.raises(ResolutionError) as raised:
-        lock_of(tmp_path, Runtime())
+        lock_of(tmp_path)
     assert "libc6 comes to 1 from the source os" in raised.value.message
     assert "to 2 from the source more" in raised.value.message
     assert "pin it" in str(raised.value.hint)

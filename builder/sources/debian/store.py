@@ -20,7 +20,7 @@ from builder.files import read_checked, write_checked
 from builder.lock import LockedPackage
 from builder.sysroot import Content, Kind, Node, Package
 
-FORMAT = 1
+FORMAT = 2
 """Raised when the index changes; indexes of another format are made anew."""
 
 _DIRECTORY, _SYMLINK, _FILE = 0, 1, 2

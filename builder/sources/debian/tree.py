@@ -1,12 +1,13 @@
 """Unpacked packages laid into one tree, as Debian's installer and dpkg would.
 
 /usr is merged: /bin, /sbin, /lib and the like are links into /usr wherever a package has them, and what
-packages ship there is moved. dpkg's diversions are not followed.
+packages ship there is moved. What a package diverts (dpkg-divert(1)) is where the diversion puts it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from builder.dpkg.control import paragraphs
@@ -15,6 +16,9 @@ from builder.sysroot import MAX_LINKS, Kind, Node, Package, Sysroot
 
 _MERGED = tuple(f"/{name}" for name in ("bin", "sbin", "lib", "lib32", "lib64", "libo32", "libx32"))
 _FIRST = "base-files"
+_ALIAS = ".usr-is-merged"
+"""Diversions to such names only keep the second name of a path apart while /usr is being merged."""
+_DIVERTS = re.compile(r"dpkg-divert(?![^\n]*\.usr-is-merged)(?:[^\n]|\\\n)*--add")
 
 
 def merged_tree(packages: Iterable[Package]) -> Sysroot:
@@ -27,16 +31,40 @@ def merged_tree(packages: Iterable[Package]) -> Sysroot:
     folders = _Folders(ordered)
     replaces = {package.name: _replaces(package) for package in ordered}
     versions = {package.name: package.version for package in ordered}
+    diverted = _diversions(ordered)
     placed: dict[str, Node] = {link.path: link for link in folders.merged}
     for package in ordered:
         for node in package.nodes:
-            moved = folders.move(node)
+            moved = folders.move(diverted(node) if diverted else node)
             if moved is not None and _wins(moved, placed.get(moved.path), replaces, versions):
                 placed[moved.path] = moved
             elif moved is not None and not _yields(moved, placed[moved.path], replaces, versions):
                 # Sysroot compares the two, and refuses them when they differ.
                 Sysroot((placed[moved.path], moved))
     return Sysroot(placed.values(), ordered)
+
+
+def _diversions(packages: Iterable[Package]) -> Callable[[Node], Node] | None:
+    """What puts a packaged node where another package diverts it; None when nothing is diverted."""
+    divert = [package for package in packages if _DIVERTS.search(package.scripts.get("preinst", ""))]
+    if not divert:
+        return None
+    from builder.sources.debian.configure.run import diversions  # noqa: PLC0415 (a reader of shell; rarely needed)
+
+    places = {one.path: one for one in diversions(divert) if not one.to.endswith(_ALIAS)}
+
+    def place(path: str, package: str) -> str:
+        diversion = places.get(path)
+        return path if diversion is None or diversion.package == package else diversion.to
+
+    def move(node: Node) -> Node:
+        path = place(node.path, node.package)
+        first = place(node.hardlink, node.package)
+        if path == node.path and first == node.hardlink:
+            return node
+        return replace(node, path=path, hardlink=first)
+
+    return move
 
 
 class _Folders:

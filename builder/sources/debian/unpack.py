@@ -29,7 +29,7 @@ _AR_MAGIC = b"!<arch>\n"
 _AR_HEADER = 60
 _PARTS = ("debian-binary", "control", "data")
 """What comes after these is ignored (deb(5))."""
-_SCRIPTS = ("preinst", "postinst", "prerm", "postrm", "config")
+_SCRIPTS = ("preinst", "postinst", "prerm", "postrm", "config", "templates")
 _CONTROL_FILES = frozenset({"/control", "/md5sums", "/conffiles", *(f"/{name}" for name in _SCRIPTS)})
 
 

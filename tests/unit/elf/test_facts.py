@@ -43,7 +43,7 @@ def _forbid_reading(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any) -> int:
         raise AssertionError("a file was read")
 
-    monkeypatch.setattr(facts_module, "_opened", refuse)
+    monkeypatch.setattr(facts_module, "opened", refuse)
 
 
 def test_only_elf_files_are_given(tmp_path: Path) -> None:

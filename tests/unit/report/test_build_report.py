@@ -9,18 +9,15 @@ from pathlib import Path
 import jinja2
 import pytest
 
-from builder.plan.model import PlannedPackage
 from builder.recipe.model import Severity
 from builder.report.build import (
     count_findings,
     findings_text,
     render_markdown,
-    render_plan,
     render_text,
     summary_to_plain,
 )
 from builder.report.templates import render
-from tests.support.images import folder, layer_of, plain, plan_of, symlink
 from tests.support.summaries import DIGEST, PLATFORM, SUMMARY
 
 
@@ -89,33 +86,3 @@ def test_html_is_escaped_and_text_is_not(tmp_path: Path) -> None:
     for name, expected in (("x.html.j2", "&lt;b&gt;\n"), ("x.md.j2", "<b>\n")):
         (tmp_path / name).write_text("{{ value }}\n")
         assert render(name, folder=tmp_path, values={"value": "<b>"}) == expected
-
-
-def test_a_plan_for_people_has_packages_paths_and_warnings() -> None:
-    plan = plan_of(layer_of(folder("/bin"), plain("/bin/x", b"12345"), symlink("/bin/y", "x")))
-    packages = tuple(
-        PlannedPackage(
-            name=name,
-            version="1",
-            architecture="amd64",
-            source_name=name,
-            source_version="1",
-            files=1,
-            size=size,
-            installed_size=100,
-        )
-        for name, size in (("small", 1), ("big", 50))
-    )
-    lines = render_plan(replace(plan, packages=packages, warnings=("careful",))).splitlines()
-    assert lines[0] == "linux/amd64  debian-13  5 B in 3 paths"
-    assert [line.split()[0] for line in lines[2:4]] == ["big", "small"]
-    assert any("/bin/y -> x" in line for line in lines)
-    assert lines[-1] == "! careful"
-
-
-def test_names_of_files_cannot_repaint_the_terminal() -> None:
-    plan = plan_of(layer_of(plain("/a\x1b[2Jb\n/c\u202e\udcff"), symlink("/l", "x\ny")))
-    text = render_plan(plan)
-    assert len(text.splitlines()) == 5
-    assert all(line.isprintable() for line in text.split("\n"))
-    assert r"/a\x1b[2Jb\n/c\u202e\udcff" in text

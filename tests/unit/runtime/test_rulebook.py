@@ -80,7 +80,7 @@ def test_a_rule_is_read_whole() -> None:
     ],
 )
 def test_what_is_wrong_with_a_rule_is_said(text: str, message: str) -> None:
-    with pytest.raises(ValueError, match=".") as caught:
+    with pytest.raises(ValueError) as caught:
         read_rules(text, "a.toml")
     assert message in str(caught.value)
 

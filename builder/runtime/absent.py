@@ -1,0 +1,53 @@
+"""Which missing libraries matter: not what a host brings later, nor what only a rule's module wants."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable
+
+from builder.elf.closure import ElfClosure, missing_message
+from builder.elf.facts import ElfFacts
+from builder.errors import ResolutionError
+from builder.recipe.model import Missing
+from builder.sysroot import Sysroot
+
+
+def judge_missing(
+    elf: ElfClosure, asked_by_rules: Container[str], sysroot: Sysroot, facts: ElfFacts
+) -> tuple[list[str], list[str]]:
+    """Sentences about libraries without which something does not work, and about those it may do without.
+
+    ``asked_by_rules`` are the paths that rules ask for: a module's package does not depend on all that the
+    module can use.
+    """
+    # A plug-in's library is often loaded by its host program beforehand: the name is in the image then.
+    provided = {edge.name for edge in elf.edges}
+    absent: set[str] = set()
+    dispensable: set[str] = set()
+    for missing in elf.missing:
+        root = missing.chain[0] if missing.chain else missing.dependent
+        is_plugin = _is_plugin(root, sysroot, facts)
+        if missing.optional or (is_plugin and missing.name in provided):
+            continue
+        if is_plugin and root in asked_by_rules:
+            dispensable.add(f"{missing_message(missing)}: what loads it at run time must do without")
+        else:
+            absent.add(missing_message(missing))
+    return sorted(absent), sorted(dispensable)
+
+
+def refuse(absent: Iterable[str], policy: Missing) -> list[str]:
+    """The sentences as warnings where the recipe allows it; ResolutionError where it does not."""
+    messages = list(absent)
+    if messages and policy is Missing.ERROR:
+        raise ResolutionError(
+            "Libraries are missing:\n" + "\n".join(f"  {message}" for message in messages),
+            hint="name the package that ships them, drop the dependent, "
+            'or say missing = "warn" under [runtime]',
+        )
+    return messages
+
+
+def _is_plugin(path: str, sysroot: Sysroot, facts: ElfFacts) -> bool:
+    node = sysroot.get(path)
+    elf = facts.of(node) if node is not None else None
+    return elf is not None and elf.interpreter is None

@@ -1,0 +1,1 @@
+"""What configuring packages would do to a root, found by reading their scripts and settings."""

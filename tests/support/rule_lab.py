@@ -1,0 +1,196 @@
+"""The proof of a rule: a real program runs in the image that rootlet plans, and does not without that rule.
+
+Nothing is compressed or written as an image: the entries of the plan are laid out as a folder.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from builder.engine.command import MachineRunner
+from builder.oci import ImageConfig, Platform
+from builder.pipeline import plan_recipe
+from builder.plan.model import Entry, ImagePlan
+from builder.progress import Silent
+from builder.recipe.model import DebianSource, Recipe, RecipeFile, Runtime
+from builder.runtime.rulebook import Rule, shipped_rules
+from builder.sources.debian.apt_sources import machine_mirrors
+from builder.sources.debian.archive import Effects, Freshness
+from builder.sysroot import Content, Kind
+from builder.transport import Transport
+from builder.workshop import Workshop
+from tests.support import inside
+from tests.support.tools import need
+
+_DAY = 86400.0
+_TIME_LIMIT = 60
+_PROXIES = {
+    name: os.environ[name] for name in ("http_proxy", "https_proxy", "no_proxy") if name in os.environ
+}
+NATIVE = {"aarch64": "linux/arm64"}.get(os.uname().machine, "linux/amd64")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """One row of a table: with every rule ``expect`` is printed (an expression that is searched for) and the
+    program ends well; without ``rule`` and those of ``also``, ``without`` is printed and ``expect`` is not.
+
+    ``files`` are text files added by the recipe; ``writable`` folders are empty and in memory.
+    """
+
+    rule: str
+    packages: tuple[str, ...]
+    argv: tuple[str, ...]
+    expect: str
+    without: str = ""
+    env: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    features: tuple[str, ...] = ()
+    drop: tuple[str, ...] = ()
+    keep: tuple[str, ...] = ()
+    stdin: str = ""
+    writable: tuple[str, ...] = ()
+    suite: str = "trixie"
+    user: str = "0"
+    also: tuple[str, ...] = ()
+    """Other rules that must be away for the difference to be seen."""
+
+    @property
+    def recipe(self) -> Recipe:
+        """A recipe of these packages, without a name or place of its own."""
+        # Proofs with the same words share one plan: only what decides about files goes in.
+        return Recipe(
+            path=Path("lab.toml"),
+            name="lab",
+            platform=Platform.parse(NATIVE),
+            sources=(DebianSource(name="os", suite=self.suite, packages=self.packages),),
+            files=tuple(RecipeFile(path=path, content=text) for path, text in sorted(self.files.items())),
+            runtime=Runtime(features=self.features, drop=self.drop, keep=self.keep),
+            config=ImageConfig(env=tuple(self.env.items()), user=self.user),
+        )
+
+
+class Lab:
+    """Plans recipes and lays them out, each once. ``folder`` is thrown away by :meth:`close`."""
+
+    def __init__(self, folder: Path, cache: Path) -> None:
+        self._folder = folder
+        self._store = folder / "store"
+        self._store.mkdir()
+        mirrors = machine_mirrors()
+        if mirrors is None:
+            pytest.skip("this machine has no apt sources of Debian's archive")
+        effects = Effects(
+            transport=lambda: Transport(progress=Silent(), proxies=_PROXIES),
+            runner=MachineRunner(os.environ),
+            clock=time.time,
+            progress=Silent(),
+        )
+        self._workshop = Workshop(
+            cache=cache,
+            database=folder / "database",
+            mirrors=mirrors,
+            freshness=Freshness(max_age=_DAY),
+            effects=effects,
+            native=Platform.parse(NATIVE),
+            epoch=0,
+        )
+        self.root = functools.cache(self._root)
+
+    def plan(self, recipe: Recipe, rules: tuple[Rule, ...] | None = None) -> ImagePlan:
+        """Plan ``recipe`` with ``rules`` (None: the shipped ones)."""
+        return plan_recipe(recipe, self._workshop, rules=rules).plan
+
+    def check(self, proof: Proof) -> None:
+        """Hold ``proof``."""
+        status, output = self.run(proof)
+        assert status == 0, f"with all rules, status {status}:\n{output}"
+        assert re.search(proof.expect, output), f"with all rules {proof.expect!r} is not in:\n{output}"
+        status, output = self.run(proof, without=frozenset({proof.rule, *proof.also}))
+        assert not (status == 0 and re.search(proof.expect, output)), (
+            f"{proof.rule} changes nothing:\n{output}"
+        )
+        assert re.search(proof.without, output), (
+            f"without {proof.rule} {proof.without!r} is not in:\n{output}"
+        )
+
+    def run(self, proof: Proof, *, without: frozenset[str] = frozenset()) -> tuple[int, str]:
+        """Run the program in an image planned without some rules; its status, and both its streams."""
+        recipe = proof.recipe
+        image = inside.Unpacked(root=self.root(recipe, without), config=config_of(recipe.config))
+        command = inside.command(image, argv=proof.argv)
+        tmpfs = [word for folder in proof.writable for word in ("--tmpfs", folder)]
+        place = command.index("--chdir")
+        done = subprocess.run(
+            ["unshare", "--net", *command[:place], *tmpfs, *command[place:]],
+            input=proof.stdin.encode(),
+            capture_output=True,
+            timeout=_TIME_LIMIT,
+            check=False,
+        )
+        return done.returncode, (done.stdout + done.stderr).decode(errors="replace")
+
+    def close(self) -> None:
+        """Throw the folders away."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _root(self, recipe: Recipe, without: frozenset[str]) -> Path:
+        known = {rule.name for rule in shipped_rules()}
+        assert without <= known, f"there is no rule {', '.join(sorted(without - known))}"
+        rules = tuple(rule for rule in shipped_rules() if rule.name not in without) if without else None
+        root = Path(tempfile.mkdtemp(prefix="root-", dir=self._folder))
+        root.chmod(0o755)
+        for layer in self.plan(recipe, rules).layers:
+            for entry in layer.entries:
+                self._lay(entry, root)
+        return root
+
+    def _lay(self, entry: Entry, root: Path) -> None:
+        path = Path(f"{root}{entry.path}")
+        if entry.kind is Kind.DIRECTORY:
+            path.mkdir(exist_ok=True)
+            path.chmod(entry.mode | 0o700)
+        elif entry.kind is Kind.SYMLINK:
+            path.symlink_to(entry.target)
+        elif entry.hardlink:
+            path.hardlink_to(f"{root}{entry.hardlink}")
+        elif isinstance(entry.content, bytes):
+            path.write_bytes(entry.content)
+            path.chmod(entry.mode & 0o777)
+        elif entry.content is not None:
+            path.hardlink_to(self._stored(entry.content, entry.mode & 0o777))
+
+    def _stored(self, content: Content, mode: int) -> Path:
+        """Give the bytes as a file that roots share by hard links: the file system is asked for them once."""
+        name = content.sha256 or f"{content.store.name}-{content.offset}"
+        path = self._store / f"{name}-{mode:o}"
+        if not path.exists():
+            with content.store.open("rb") as stream:
+                path.write_bytes(os.pread(stream.fileno(), content.size, content.offset))
+            path.chmod(mode)
+            os.utime(path, (0, 0))  # as in an image, where all files are of one time
+        return path
+
+
+def config_of(config: ImageConfig) -> dict[str, object]:
+    """Give what :mod:`tests.support.inside` reads of an image's configuration."""
+    return {"Env": [f"{name}={value}" for name, value in config.env], "User": config.user or "0"}
+
+
+def make_lab(folder: Path) -> Iterator[Lab]:
+    """Give a lab on the machine's own package cache, for a fixture of a module."""
+    need("bwrap", "unshare")
+    lab = Lab(folder, Path(os.environ.get("ROOTLET_CACHE") or Path.home() / ".cache/rootlet"))
+    yield lab
+    lab.close()

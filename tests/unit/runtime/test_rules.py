@@ -1,0 +1,241 @@
+"""What switches a rule on, and what it adds to a small image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from builder.elf.facts import ElfFacts
+from builder.oci import ImageConfig, Platform
+from builder.recipe.model import DebianSource, Recipe, Runtime
+from builder.runtime.closure import Closure
+from builder.runtime.resolve import resolve
+from builder.runtime.rulebook import read_rules, watched_symbols
+from builder.sources.debian.tree import merged_tree
+from builder.sources.local import LocalFiles
+from tests.support.mkelf import Spec, mkelf
+from tests.support.packages import Dir, File, Link, make_package
+
+LIB = "/usr/lib/x86_64-linux-gnu"
+_RULE = '[[rule]]\nname = "r"\nabout = "programs of this test open these files"\n'
+
+
+@dataclass(frozen=True)
+class Case:
+    """An image of ``app`` (named); ``dep`` is beside it. ``expect``: path → words of its reason."""
+
+    id: str
+    rules: str
+    app: Mapping[str, Dir | File | Link]
+    dep: Mapping[str, Dir | File | Link]
+    expect: Mapping[str, str] = field(default_factory=dict)
+    absent: tuple[str, ...] = ()
+    config: ImageConfig = field(default_factory=ImageConfig)
+    runtime: Runtime = field(default_factory=Runtime)
+    taken: tuple[str, ...] = ()
+    made: tuple[str, ...] = ()
+
+
+def library(soname: str, *needed: str) -> File:
+    return File(content=mkelf(Spec(soname=soname, needed=needed)))
+
+
+APP = {
+    "/usr/bin/app": File(content=b"#!/usr/bin/lang3.7\n", mode=0o755),
+    f"{LIB}/liba.so.1": library("liba.so.1"),
+}
+DEP = {
+    "/usr/bin/lang3.7": File(content=b"binary", mode=0o755),
+    "/usr/lib/lang3.7/std/os.x": File(content=b"x"),
+    "/usr/lib/lang3.7/test/os.x": File(content=b"x"),
+    "/usr/lib/lang3.8/std/os.x": File(content=b"x"),
+    f"{LIB}/plugins-1/p.so": library("p.so", "libq.so.1"),
+    f"{LIB}/plugins-2/p.so": library("p.so"),
+    f"{LIB}/libq.so.1": library("libq.so.1"),
+    "/etc/lang.conf": File(content=b"x"),
+}
+
+CASES = (
+    Case(
+        "a library of the image brings what stands beside it, closed over",
+        rules=_RULE + "when.library = 'liba\\.so\\.(?P<v>.*)'\nadd = [\"{folder}/plugins-{v}/*\"]",
+        app=APP,
+        dep=DEP,
+        expect={
+            f"{LIB}/plugins-1/p.so": f"needed at run time by {LIB}/liba.so.1 (r)",
+            f"{LIB}/libq.so.1": f"DT_NEEDED of {LIB}/plugins-1/p.so (default folder {LIB})",
+        },
+        absent=(f"{LIB}/plugins-2/p.so",),
+    ),
+    Case(
+        "an interpreter brings its library, less what is left",
+        rules=_RULE
+        + "when.interpreter = '/usr/bin/lang(?P<v>[0-9.]+)'\nadd = [\"/usr/lib/lang{v}/**\"]\n"
+        + 'leave = ["/usr/lib/lang*/test/**"]',
+        app=APP,
+        dep=DEP,
+        expect={"/usr/lib/lang3.7/std/os.x": "needed at run time by /usr/bin/lang3.7 (r)"},
+        absent=("/usr/lib/lang3.7/test/os.x", "/usr/lib/lang3.8/std/os.x"),
+    ),
+    Case(
+        "a path of the image switches a rule on, and what that adds switches on another",
+        rules=_RULE
+        + 'when.path = "/usr/bin/app"\nadd = ["/etc/lang.conf"]\n'
+        + _RULE.replace('"r"', '"s"')
+        + 'when.path = "/etc/lang.conf"\nadd = ["/usr/lib/lang3.8/**"]',
+        app=APP,
+        dep=DEP,
+        expect={
+            "/etc/lang.conf": "needed at run time by /usr/bin/app (r)",
+            "/usr/lib/lang3.8/std/os.x": "needed at run time by /etc/lang.conf (s)",
+        },
+    ),
+    Case(
+        "a rule waits for its condition on the image, whichever holds first",
+        rules=_RULE
+        + 'when.library = \'liba.*\'\nwhen.present = "/etc/lang.conf"\nadd = ["{folder}/plugins-2/*"]\n'
+        + _RULE.replace('"r"', '"s"')
+        + 'when.path = "/usr/bin/app"\nadd = ["/etc/lang.conf"]',
+        app=APP,
+        dep=DEP,
+        expect={f"{LIB}/plugins-2/p.so": f"needed at run time by {LIB}/liba.so.1 (r)"},
+    ),
+    Case(
+        "a condition that never holds adds nothing",
+        rules=_RULE + 'when.library = \'liba.*\'\nwhen.present = "/no"\nadd = ["{folder}/plugins-2/*"]',
+        app=APP,
+        dep=DEP,
+        absent=(f"{LIB}/plugins-2/p.so",),
+    ),
+    Case(
+        "a variable of the image switches a rule on",
+        rules=_RULE + 'when.env = "MODE=(?:full|all)"\nadd = ["/etc/lang.conf"]',
+        app=APP,
+        dep=DEP,
+        config=ImageConfig(env=(("MODE", "full"),)),
+        expect={"/etc/lang.conf": "needed at run time by (r)"},
+    ),
+    Case(
+        "another value of it does not",
+        rules=_RULE + 'when.env = "MODE=(?:full|all)"\nadd = ["/etc/lang.conf"]',
+        app=APP,
+        dep=DEP,
+        config=ImageConfig(env=(("MODE", "fuller"),)),
+        absent=("/etc/lang.conf",),
+    ),
+    Case(
+        "a variable of the image gives its named groups",
+        rules=_RULE + "when.env = 'MODE=(?P<v>[0-9.]+)'\nadd = [\"/usr/lib/lang{v}/**\"]",
+        app=APP,
+        dep=DEP,
+        config=ImageConfig(env=(("MODE", "3.8"),)),
+        expect={"/usr/lib/lang3.8/std/os.x": "needed at run time by (r)"},
+        absent=("/usr/lib/lang3.7/std/os.x",),
+    ),
+    Case(
+        "each line of a file that names something switches a rule on, and other lines and files do not",
+        rules=_RULE
+        + "when.path = '/etc/.*[.]conf'\nwhen.text = '^load (?P<v>[0-9.]+)$'\nadd = [\"/usr/lib/lang{v}/**\"]",
+        app={
+            **APP,
+            "/etc/app.conf": File(content=b"load 3.6\n#load 3.7\nload 3.8\nload 3.7 later\n\xff"),
+            "/etc/app.txt": File(content=b"load 3.7"),
+        },
+        dep=DEP,
+        expect={"/usr/lib/lang3.8/std/os.x": "needed at run time by /etc/app.conf (r)"},
+        absent=("/usr/lib/lang3.7/std/os.x",),
+    ),
+    Case(
+        "a file that is too long for a configuration is not searched",
+        rules=_RULE + "when.path = '/etc/app.conf'\nwhen.text = 'a'\nadd = [\"/etc/lang.conf\"]",
+        app={**APP, "/etc/app.conf": File(content=b"a" * ((1 << 20) + 1))},
+        dep=DEP,
+        absent=("/etc/lang.conf",),
+    ),
+    Case(
+        "the recipe's word switches a rule on",
+        rules=_RULE + 'feature = "fonts"\nadd = ["/etc/lang.conf"]\ntake = ["fonts"]\nmake = ["index"]',
+        app=APP,
+        dep=DEP,
+        runtime=Runtime(features=("fonts",)),
+        expect={"/etc/lang.conf": "feature fonts (r)"},
+        taken=("fonts",),
+        made=("index",),
+    ),
+    Case(
+        "a feature that nobody asks for does not",
+        rules=_RULE + 'feature = "fonts"\nadd = ["/etc/lang.conf"]\ntake = ["fonts"]',
+        app=APP,
+        dep=DEP,
+        absent=("/etc/lang.conf",),
+    ),
+    Case(
+        "a package that gives the image a file switches a rule on",
+        rules=_RULE + 'when.package = "app"\nadd = ["{libdir}/plugins-2/*"]',
+        app=APP,
+        dep=DEP,
+        expect={f"{LIB}/plugins-2/p.so": "needed at run time by app (r)"},
+    ),
+    Case(
+        "a package that gives nothing does not",
+        rules=_RULE + 'when.package = "none"\nadd = ["{libdir}/plugins-2/*"]',
+        app=APP,
+        dep=DEP,
+        absent=(f"{LIB}/plugins-2/p.so",),
+    ),
+    Case(
+        "what the recipe drops is not added",
+        rules=_RULE + 'when.path = "/usr/bin/app"\nadd = ["/etc/lang.conf"]',
+        app=APP,
+        dep=DEP,
+        runtime=Runtime(drop=("/etc/lang.*",)),
+        absent=("/etc/lang.conf",),
+    ),
+)
+
+
+def closure_of(
+    case: Case, tmp_path: Path, order: Iterable[str] | None = None, *, rules: str | None = None
+) -> Closure:
+    app = {path: case.app[path] for path in (order or case.app)}
+    packages = (
+        make_package(tmp_path, "app", app),
+        make_package(tmp_path, "dep", case.dep),
+    )
+    read = read_rules(case.rules if rules is None else rules, "test.toml")
+    recipe = Recipe(
+        path=Path("r.toml"),
+        name="r",
+        platform=Platform(os="linux", architecture="amd64"),
+        sources=(DebianSource(name="os", packages=("app",)),),
+        config=case.config,
+        runtime=case.runtime,
+    )
+    facts = ElfFacts(None, watched=watched_symbols(read))
+    return resolve(recipe, merged_tree(packages), LocalFiles(made={}), facts, read)
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.id for case in CASES])
+def test_rules(case: Case, tmp_path: Path) -> None:
+    closure = closure_of(case, tmp_path)
+    found = {path: str(item.reason) for path, item in closure.needed.items()}
+    assert {path: found.get(path) for path in case.expect} == dict(case.expect)
+    assert [path for path in case.absent if path in found] == []
+    assert (tuple(closure.taken), tuple(closure.made)) == (case.taken, case.made)
+
+
+@settings(max_examples=30, deadline=None)
+@given(order=st.permutations(list(APP)), swap=st.booleans())
+def test_the_order_of_files_and_rules_does_not_matter(
+    order: list[str], swap: bool, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    case = CASES[3]
+    one, other = (f"[[rule]]{part}" for part in case.rules.split("[[rule]]")[1:])
+    rules = other + "\n" + one if swap else case.rules
+    closure = closure_of(case, tmp_path_factory.mktemp("p"), order, rules=rules)
+    assert set(closure.needed) == set(closure_of(case, tmp_path_factory.mktemp("p")).needed)
