@@ -18,7 +18,7 @@ from builder.image.write import Image, Written, write_image, write_index
 from builder.lock import Extra, Lock, LockedPackage
 from builder.plan.build import make_plan
 from builder.plan.model import ImagePlan
-from builder.recipe.model import Compression, OutputKind, Recipe
+from builder.recipe.model import Compression, Missing, OutputKind, Recipe
 from builder.report.build import BuildSummary, PlatformSummary, count_findings
 from builder.runtime.closure import Closure
 from builder.runtime.hints import LOADERS
@@ -30,6 +30,7 @@ from builder.sources.debian.configure.remember import configured
 from builder.sources.local import LocalFiles, local_files, with_configuration
 from builder.staging import staging
 from builder.sysroot import Package, Sysroot
+from builder.verify.linkplan import linked
 from builder.verify.platforms import check_runs_here
 from builder.workshop import Workshop
 
@@ -130,6 +131,8 @@ def _planned(recipe: Recipe, resolved: _Resolved, workshop: Workshop) -> Planned
         resolved.facts,
         epoch=workshop.epoch,
     )
+    warn = recipe.runtime.missing is Missing.WARN
+    plan = linked(plan, resolved.facts, memory=workshop.cache / "elf" / "links", warn=warn)
     resolved.facts.save()
     return Planned(
         recipe=recipe,

@@ -92,7 +92,11 @@ class RuleRun:
         for state in self._states:
             rule = state.rule
             if rule.feature in self._features:
-                yield from self._fire(rule, Reason(ReasonKind.FEATURE, rule.feature, rule.name), {})
+                yield from self._fire(
+                    rule,
+                    Reason(ReasonKind.FEATURE, rule.feature, rule.name if rule.name != rule.feature else ""),
+                    {},
+                )
         yield from self._fire_all()
 
     def look(self, files: Iterable[Needed], interpreters: Iterable[str]) -> Iterator[Wish]:

@@ -113,7 +113,7 @@ def _settings(name: str, sysroot: Sysroot, dropped: Callable[[str], bool]) -> It
     folder = sysroot.get(f"/etc/{name}")
     if folder is not None:
         for node in (folder, *sysroot.below(folder.path)):
-            if not dropped(node.path):
+            if node.package and not dropped(node.path):
                 yield Wish(node, Reason(ReasonKind.SETTINGS, name))
 
 

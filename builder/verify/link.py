@@ -1,10 +1,10 @@
 """Do the objects of an image fit together? What ``ldd -r`` finds by running ld.so, found without running it.
 
 For every program of the image, in the loader's own scope: each version that an object requires (DT_VERNEED)
-is defined by the file that it names, and each symbol that is not weak has a definition that glibc would accept
-(elf/dl-version.c, elf/dl-lookup.c; 2.30 and later) or musl (ldso/dynlink.c, which knows no versions). A shared
-object that no program is linked with is a plug-in: its host may define symbols without versions, so of these
-nothing is said, and versions of files that its own libraries do not load are left to the host too.
+is defined by the file that it names, and each symbol that is not weak has a definition that glibc accepts
+(elf/dl-version.c, elf/dl-lookup.c; 2.30 and later) or musl (ldso/dynlink.c, which knows no versions). A
+shared object that no program is linked with is a plug-in: its host may define symbols without versions, so of
+these nothing is said, and versions of files that its own libraries do not load are left to the host too.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ from builder.progress import Silent
 from builder.recipe.load import Request, read_recipe
 from builder.recipe.model import Compression
 from builder.runtime.resolve import resolve
+from builder.runtime.rulebook import shipped_rules
 from builder.sources.debian.tree import merged_tree
 from builder.sources.local import local_files
 from tests.support.mkelf import GLIBC_X86_64, Spec, mkelf
@@ -169,7 +170,8 @@ def plan(tmp_path: Path) -> ImagePlan:
     local = local_files(recipe.installs, recipe.files, tree)
     sysroot = tree.overlay(local.nodes())
     facts = ElfFacts(None)
-    return make_plan(recipe, sysroot, resolve(recipe, sysroot, local, facts), local, facts, epoch=None)
+    closure = resolve(recipe, sysroot, local, facts, shipped_rules())
+    return make_plan(recipe, sysroot, closure, local, facts, epoch=None)
 
 
 def tree_text(plan: ImagePlan) -> str:

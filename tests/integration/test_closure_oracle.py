@@ -1,6 +1,6 @@
 """Real packages of several machines: rootlet's closures are those of the real loader, file by file.
 
-A sample that takes two minutes; for everything: ``python -m tests.oracle.corpus``, ``python -m tests.oracle``.
+A sample, in two minutes; for everything: ``python -m tests.oracle.corpus``, then ``python -m tests.oracle``.
 """
 
 from __future__ import annotations

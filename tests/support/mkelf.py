@@ -21,6 +21,9 @@ DT_AUXILIARY, DT_FILTER = 0x7FFFFFFD, 0x7FFFFFFF
 GLIBC_X86_64 = "/lib64/ld-linux-x86-64.so.2"
 
 
+_NO_SYMBOLS = Tables()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Spec:
     """An ELF file to be made; the fields are those of ``ElfObject``."""
@@ -40,7 +43,7 @@ class Spec:
     type: int = 3
     flags: int = 0
     rodata: bytes = b""
-    tables: Tables = Tables()
+    tables: Tables = _NO_SYMBOLS
     notes: bytes = b""
     writable: bool = True
 
@@ -190,11 +193,8 @@ def seeds() -> tuple[bytes, ...]:
         writable=False,
     )
     forms = ((64, True, 62), (32, True, 3), (64, False, 22), (32, False, 20))
-    kinds = (
-        tables,
-        replace(tables, gnu=True, plain=False),
-        replace(tables, symbols=tables.symbols[:2], gnu=True),
-    )
+    bare = replace(tables, symbols=tables.symbols[:2], gnu=True)
+    kinds = (tables, replace(tables, gnu=True, plain=False), bare)
     return tuple(
         mkelf(replace(base, elf_class=size, little_endian=little, machine=machine, tables=kind))
         for size, little, machine in forms

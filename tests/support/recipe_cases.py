@@ -81,7 +81,8 @@ VALID: Mapping[str, str] = {
     'stderr = "b|c"\nexit_code = 3\nenv = { A = "b" }\nuser = "1:2"\nworkdir = "/w"\nwithin = "1m30s"\n'
     'writable = ["/v"]\n[test.http]\nport = 8443\npath = "/x?y=z"\nheaders = { Host = "a" }\ntls = true\n'
     'status = 404\nexpect_headers = { Server = "." }\n[test.tcp]\nport = 1\nsend = "a\\r\\n"\nexpect = "b"\n'
-    '[[test.files]]\npath = "/ca"\ncontext = "ca.pem"\n[[test.files]]\npath = "/c"\ncontent = ""\nmode = "755"\n'
+    '[[test.files]]\npath = "/ca"\ncontext = "ca.pem"\n[[test.files]]\npath = "/c"\ncontent = ""\n'
+    'mode = "755"\n'
     '[[test]]\nwhen = { arch = "arm64" }\nstart = true\n',
     "accounts": HEAD + 'user = "api:adm"\n[users.api]\nuid = 10001\nhome = "/home/api"\nshell = "/bin/sh"\n'
     'comment = "The API"\n'
@@ -189,32 +190,33 @@ WRONG: Mapping[str, Wrong] = {
     "misshapen tests": _misshapen(
         '[[test]]\nrun = 1\nprot = 2\n[[test]]\nexit_code = 256\nhttp = { port = 0, status = 99 }\n'
         'files = ["a"]\n',
-        "5: test[0].run: expected a string or an array, found 1",
-        "6: test[0].prot: there is no such key; known here are name, run, start, http, tcp, exec, stdin, "
+        "4: test[0].run: expected a string or an array, found 1",
+        "5: test[0].prot: there is no such key; known here are name, run, start, http, tcp, exec, stdin, "
         "stdout, stderr, exit_code, env, user, workdir, within, files, writable",
-        "8: test[1].exit_code: expected an integer from 0 to 255, found 256",
-        "9: test[1].http.port: expected an integer from 1 to 65535, found 0",
-        "9: test[1].http.status: expected an integer from 100 to 599, found 99",
-        '10: test[1].files[0]: expected a table, found "a"',
+        "7: test[1].exit_code: expected an integer from 0 to 255, found 256",
+        "8: test[1].http.port: expected an integer from 1 to 65535, found 0",
+        "8: test[1].http.status: expected an integer from 100 to 599, found 99",
+        '9: test[1].files[0]: expected a table, found "a"',
     ),
     "tests that cannot be": _wrong(
-        "[[test]]\n[[test]]\nrun = []\n[[test]]\nstart = false\nhttp = {}\n[[test]]\nrun = '(a'\nstart = true\n"
+        "[[test]]\n[[test]]\nrun = []\n[[test]]\nstart = false\nhttp = {}\n[[test]]\nrun = '(a'\n"
+        "start = true\n"
         'exit_code = 1\n[[test]]\nrun = ["/a"]\nstdout = "("\nwithin = "0s"\n[[test]]\nrun = ["/a"]\n'
         'files = [{ path = "/a" }, { path = "/a", content = "", context = "b" }]\n[[test]]\nrun = ["/a"]\n'
         'within = "11m"\nhttp = { path = "a" }\n',
-        "4: test[0]: runs nothing; expected run, start, http, tcp or exec",
-        "6: test[1].run: expected a program, found an array",
-        "7: test[2]: starts the image, which has neither entrypoint nor cmd; add run",
-        "8: test[2].start: expected true, found false; http asks a service",
-        "9: test[2].http.port: is missing; expected the port that is asked (the image has none)",
-        "13: test[3].exit_code: goes with run or exec; a service is stopped, not waited for",
-        '16: test[4].stdout: expected a regular expression, found "(": missing ), unterminated subpattern at position 0',
-        '17: test[4].within: expected a time of at most 10m and above 0, found "0s"',
-        "20: test[5].files[0]: says neither content nor context; expected one of them",
-        "20: test[5].files[1]: says both content and context; expected one of them",
-        '20: test[5].files[1].path: "/a" stands here twice',
-        '23: test[6].within: expected a time of at most 10m and above 0, found "11m"',
-        '24: test[6].http.path: expected a path such as "/healthz?full=1", found "a"',
+        "3: test[0]: runs nothing; expected run, start, http, tcp or exec",
+        "5: test[1].run: expected a program, found an array",
+        "6: test[2]: starts the image, which has neither entrypoint nor cmd; add run",
+        "7: test[2].start: expected true, found false; http asks a service",
+        "8: test[2].http.port: is missing; expected the port that is asked (the image has none)",
+        "12: test[3].exit_code: goes with run or exec; a service is stopped, not waited for",
+        '15: test[4].stdout: expected a regular expression, found "(": missing ), unterminated subpattern at position 0',
+        '16: test[4].within: expected a time of at most 10m and above 0, found "0s"',
+        "19: test[5].files[0]: says neither content nor context; expected one of them",
+        "19: test[5].files[1]: says both content and context; expected one of them",
+        '19: test[5].files[1].path: "/a" stands here twice',
+        '22: test[6].within: expected a time of at most 10m and above 0, found "11m"',
+        '23: test[6].http.path: expected a path such as "/healthz?full=1", found "a"',
     ),
     "what is not supported yet": _misshapen(
         '[runtime]\nfeatures = ["nss"]\ndlopen = "none"\n[image]\nbase = "gcr.test/base"\n[[test]]\n'

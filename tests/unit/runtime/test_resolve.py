@@ -12,12 +12,14 @@ import pytest
 from builder.elf.facts import ElfFacts
 from builder.errors import ResolutionError
 from builder.oci import ImageConfig, Platform
-from builder.recipe.model import DebianSource, FileType, Install, Missing, Recipe, RecipeFile, Runtime
+from builder.recipe.model import DebianSource, Dlopen, FileType, Install, Missing, Recipe, RecipeFile, Runtime
 from builder.runtime.closure import Closure
+from builder.runtime.hints import LOADERS
 from builder.runtime.resolve import resolve
 from builder.sources.debian.tree import merged_tree
 from builder.sources.local import local_files
 from tests.support.mkelf import GLIBC_X86_64, Spec, mkelf
+from tests.support.mksymbols import Tables, dlopen_note, wants
 from tests.support.packages import Dir, File, Link, copyright_of, make_package
 
 LOADER = "/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"
@@ -27,6 +29,15 @@ _FOLDERS = f"/lib/x86_64-linux-gnu/\0{LIB}/\0/lib/\0/usr/lib/\0".encode()
 
 def program(*needed: str, **fields: Any) -> File:
     return File(content=mkelf(Spec(needed=needed, interpreter=GLIBC_X86_64, **fields)), mode=0o755)
+
+
+def opener(sonames: tuple[str, ...], **fields: object) -> File:
+    return program("libc.so.6", notes=dlopen_note({"soname": list(sonames), **fields}))
+
+
+def loader_of_plugins(folder: str) -> File:
+    tables = Tables(symbols=(wants("dlopen"),))
+    return program("libc.so.6", tables=tables, rodata=f"\0{folder}\0".encode(), writable=False)
 
 
 def library(soname: str, *needed: str, **fields: Any) -> File:
@@ -56,7 +67,10 @@ class Case:
     expect: Mapping[str, str] = field(default_factory=dict)
     absent: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
     error: str = ""
+    dep_source: str = ""
+    dep_alone: bool = False
 
 
 CASES = (
@@ -260,6 +274,91 @@ CASES = (
         },
     ),
     Case(
+        "a dependency of the named package's source comes whole, without documentation",
+        app={"/usr/bin/app": File(mode=0o755)},
+        dep={"/usr/lib/app/module": File(content=b"x"), "/usr/share/man/man1/app.1": File(content=b"x")},
+        dep_source="app",
+        expect={"/usr/lib/app/module": "payload of a package of the same source as app (dep)"},
+        absent=("/usr/share/man/man1/app.1",),
+    ),
+    Case(
+        "a package that is taken for single files stays a package of single files",
+        app={"/usr/bin/app": File(mode=0o755)},
+        dep={"/usr/lib/app/module": File(content=b"x")},
+        dep_source="app",
+        dep_alone=True,
+        absent=("/usr/lib/app/module",),
+    ),
+    Case(
+        "the settings of a named package come from whoever ships them, less what is dropped",
+        app={"/usr/bin/app": File(mode=0o755)},
+        dep={"/etc/app/on.conf": File(content=b"x"), "/etc/app/off.conf": File(content=b"x")},
+        runtime=Runtime(drop=("/etc/app/off.*",)),
+        expect={"/etc/app/on.conf": "settings of the named package app"},
+        absent=("/etc/app/off.conf",),
+    ),
+    Case(
+        "a library that an object says it opens is taken with what it needs, the first that is there",
+        app={"/usr/bin/app": opener(("libgone.so.1", "libplug.so.1"), feature="sound")},
+        dep={f"{LIB}/libplug.so.1": library("libplug.so.1", "libm.so.6")},
+        expect={
+            f"{LIB}/libplug.so.1": "loaded at run time by /usr/bin/app (sound, recommended)",
+            f"{LIB}/libm.so.6": f"DT_NEEDED of {LIB}/libplug.so.1 (default folder {LIB})",
+        },
+    ),
+    Case(
+        "what a library suggests to open is left out unless the recipe wants suggestions",
+        app={"/usr/bin/app": opener(("libplug.so.1",), priority="suggested")},
+        dep={f"{LIB}/libplug.so.1": library("libplug.so.1")},
+        absent=(f"{LIB}/libplug.so.1",),
+    ),
+    Case(
+        "the recipe may want suggestions",
+        app={"/usr/bin/app": opener(("libplug.so.1",), priority="suggested")},
+        dep={f"{LIB}/libplug.so.1": library("libplug.so.1")},
+        runtime=Runtime(dlopen=Dlopen.SUGGESTED),
+        expect={f"{LIB}/libplug.so.1": "loaded at run time by /usr/bin/app (suggested)"},
+    ),
+    Case(
+        "the recipe may want nothing that is only opened",
+        app={"/usr/bin/app": opener(("libplug.so.1",), priority="required")},
+        dep={f"{LIB}/libplug.so.1": library("libplug.so.1")},
+        runtime=Runtime(dlopen=Dlopen.NONE),
+        absent=(f"{LIB}/libplug.so.1",),
+    ),
+    Case(
+        "a library that must be opened and is nowhere is missing",
+        app={"/usr/bin/app": opener(("libgone.so.1",), priority="required", description="output")},
+        error="opens libgone.so.1 at run time (required), and nothing provides it; it is for: output",
+    ),
+    Case(
+        "one that is only recommended becomes a hint",
+        app={"/usr/bin/app": opener(("libgone.so.1",))},
+        hints=("/usr/bin/app opens libgone.so.1 at run time (recommended), and nothing provides it",),
+    ),
+    Case(
+        "a folder of plug-ins that a program names and that is left out becomes a hint with the line to add",
+        app={"/usr/bin/app": loader_of_plugins(f"{LIB}/app-plugins")},
+        dep={f"{LIB}/app-plugins/one.so": library("one.so"), f"{LIB}/app-plugins/two.so": library("two.so")},
+        hints=(
+            (
+                f"/usr/bin/app names {LIB}/app-plugins (2 shared objects of dep), which is left out; "
+                f'to take it: keep = ["{LIB}/app-plugins/**"]'
+            ),
+        ),
+    ),
+    Case(
+        "no hint where one of the plug-ins was taken",
+        app={"/usr/bin/app": loader_of_plugins(f"{LIB}/app-plugins")},
+        dep={f"{LIB}/app-plugins/one.so": library("one.so"), f"{LIB}/app-plugins/two.so": library("two.so")},
+        runtime=Runtime(keep=(f"{LIB}/app-plugins/one.so",)),
+    ),
+    Case(
+        "no hint for a program that loads nothing by name",
+        app={"/usr/bin/app": program(rodata=f"\0{LIB}/app-plugins\0".encode())},
+        dep={f"{LIB}/app-plugins/one.so": library("one.so")},
+    ),
+    Case(
         "LD_LIBRARY_PATH of the image is searched",
         app={"/usr/bin/app": program("libx.so.1"), "/opt/x/libx.so.1": library("libx.so.1")},
         config=ImageConfig(env=(("LD_LIBRARY_PATH", "/opt/x"),)),
@@ -271,7 +370,11 @@ CASES = (
 def closure_of(case: Case, folder: Path) -> Closure:
     packages = [
         make_package(folder, "app", {**case.app, **copyright_of("app")}),
-        make_package(folder, "dep", {**case.dep, **copyright_of("dep")}),
+        replace(
+            make_package(folder, "dep", {**case.dep, **copyright_of("dep")}),
+            alone=case.dep_alone,
+            **({"source_name": "app-src", "source_version": "1.0-1"} if case.dep_source else {}),
+        ),
         make_package(folder, "libc6", LIBC),
     ]
     recipe = Recipe(
@@ -285,7 +388,7 @@ def closure_of(case: Case, folder: Path) -> Closure:
     )
     tree = merged_tree(packages)
     local = local_files((), recipe.files, tree)
-    return resolve(recipe, tree.overlay(local.nodes()), local, ElfFacts(None))
+    return resolve(recipe, tree.overlay(local.nodes()), local, ElfFacts(None, watched=LOADERS))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
@@ -302,6 +405,9 @@ def test_closure(case: Case, tmp_path: Path) -> None:
     assert not [path for path in case.absent if path in reasons]
     assert len(closure.warnings) == len(case.warnings), closure.warnings
     for got, wanted in zip(closure.warnings, case.warnings, strict=True):
+        assert got.startswith(wanted)
+    assert len(closure.hints) == len(case.hints), closure.hints
+    for got, wanted in zip(closure.hints, case.hints, strict=True):
         assert got.startswith(wanted)
 
 

@@ -70,6 +70,16 @@ def test_a_rule_is_read_whole() -> None:
             id="an interpreter and a path in one",
         ),
         pytest.param(
+            '[[rule]]\nname = "a"\nabout = "b"\nwhen.package = "p"\nwhen.text = "x"\nadd = ["/x"]',
+            "`text` needs the `path`",
+            id="a text of no file",
+        ),
+        pytest.param(
+            '[[rule]]\nname = "a"\nabout = "b"\nfeature = "f"\nwhen.path = "/x"\nadd = ["{folder}/y"]',
+            "a feature gives globs nothing but {libdir}",
+            id="a feature whose globs speak of a file",
+        ),
+        pytest.param(
             '[[rule]]\nabout = "b"\nfeature = "f"\nadd = ["/x"]', "a.toml: rule 1: 'name'", id="no name"
         ),
         pytest.param(

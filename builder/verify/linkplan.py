@@ -1,0 +1,130 @@
+"""The link check of a plan, and its verdict remembered for as long as the plan's files stay the same."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from builder.elf.facts import ElfFacts
+from builder.errors import ResolutionError
+from builder.files import read_checked, write_checked
+from builder.plan.model import Entry, ImagePlan
+from builder.sysroot import Content, Kind, Node, Sysroot
+
+if TYPE_CHECKING:  # it reads symbols, and that imports elftools: only where nothing is remembered
+    from builder.verify.link import LinkReport
+
+_RULES = 1
+"""Raised with every change of what the check says."""
+_MOST_REMEMBERED = 256
+_LD_SO_CACHE = "/etc/ld.so.cache"
+_MOST_TOLD = 20
+
+
+def linked(plan: ImagePlan, facts: ElfFacts, *, memory: Path | None, warn: bool) -> ImagePlan:
+    """Give the plan with the warnings of its link check.
+
+    ResolutionError with everything that does not fit together, which are warnings too with ``warn``.
+    ``memory`` is a file of the cache that keeps verdicts, None to keep none. Raises BuildError when bytes
+    cannot be read.
+    """
+    key = _key(plan)
+    warnings = _recall(memory).get(key) if memory is not None and key else None
+    if warnings is None:
+        report = _check(plan, facts)
+        warnings = report.warnings
+        if report.problems:
+            messages = tuple(problem.message for problem in report.problems)
+            if not warn:
+                raise _error(messages)
+            return replace(plan, warnings=(*plan.warnings, *messages, *warnings))
+        if memory is not None and key:
+            _remember(memory, key, warnings)
+    return replace(plan, warnings=(*plan.warnings, *warnings)) if warnings else plan
+
+
+def image_of(entries: Iterable[Entry]) -> Sysroot:
+    """The tree that the entries of a plan make. Files that rootlet made itself have no bytes in it."""
+    known = {entry.path: entry for entry in entries}
+    return Sysroot(
+        Node(
+            path=entry.path,
+            kind=entry.kind,
+            mode=entry.mode,
+            content=_content(known.get(entry.hardlink, entry)),
+            target=entry.target,
+            hardlink=entry.hardlink,
+            package=entry.package,
+        )
+        for entry in known.values()
+    )
+
+
+def _content(entry: Entry) -> Content | None:
+    return entry.content if isinstance(entry.content, Content) else None
+
+
+def _check(plan: ImagePlan, facts: ElfFacts) -> LinkReport:
+    from builder.verify.link import check_links  # noqa: PLC0415 (see above)
+
+    cache = next((entry.content for entry in _entries(plan) if entry.path == _LD_SO_CACHE), None)
+    return check_links(
+        image_of(_entries(plan)),
+        facts,
+        library_path=_library_path(plan),
+        cache=cache if isinstance(cache, bytes) else None,
+    )
+
+
+def _entries(plan: ImagePlan) -> Iterator[Entry]:
+    for layer in plan.layers:
+        yield from layer.entries
+
+
+def _library_path(plan: ImagePlan) -> tuple[str, ...]:
+    listed = dict(plan.config.env).get("LD_LIBRARY_PATH", "")
+    return tuple(folder for folder in listed.split(":") if folder.startswith("/"))
+
+
+def _error(messages: tuple[str, ...]) -> ResolutionError:
+    told = list(messages[:_MOST_TOLD])
+    if len(messages) > _MOST_TOLD:
+        told.append(f"and {len(messages) - _MOST_TOLD} more")
+    return ResolutionError(
+        "Objects of the image do not fit together:\n" + "\n".join(f"  {message}" for message in told),
+        hint="take both from the same release, name the package that has the right version, drop the "
+        'dependent, or say missing = "warn" under [runtime]',
+    )
+
+
+def _key(plan: ImagePlan) -> str:
+    """Everything that the verdict follows from, in one word; "" where a file's bytes have no checksum yet."""
+    words = [str(_RULES), *_library_path(plan)]
+    for entry in _entries(plan):
+        content = entry.content
+        if isinstance(content, Content):
+            if not content.sha256:
+                return ""
+            words.append(f"{entry.path}\0{content.sha256}")
+        elif entry.path == _LD_SO_CACHE and isinstance(content, bytes):
+            words.append(hashlib.sha256(content).hexdigest())
+        elif entry.kind is Kind.SYMLINK or entry.hardlink:
+            words.append(f"{entry.path}\0{entry.target}\0{entry.hardlink}")
+    return hashlib.sha256("\n".join(words).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _recall(memory: Path) -> dict[str, tuple[str, ...]]:
+    try:
+        document = json.loads(read_checked(memory) or b"{}")
+        return {str(key): tuple(map(str, warnings)) for key, warnings in document.items()}
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return {}
+
+
+def _remember(memory: Path, key: str, warnings: tuple[str, ...]) -> None:
+    kept = [*_recall(memory).items()][-_MOST_REMEMBERED + 1 :]
+    write_checked(memory, json.dumps({**dict(kept), key: warnings}).encode())
