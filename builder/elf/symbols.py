@@ -12,7 +12,8 @@ answers which reference is decided as glibc does (elf/dl-lookup.c, check_match),
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import repeat
 from operator import itemgetter
@@ -78,7 +79,7 @@ def read_references(data: Readable, *, name: str) -> frozenset[str]:
     try:
         file = _File(data)
         undefined = [row for row in file.rows(versioned=False) if not row[2]]
-        return frozenset(key.decode("utf-8", "surrogateescape") for _, key in file.named(undefined))
+        return frozenset(name.decode("utf-8", "surrogateescape") for name in file.names(undefined))
     except DamagedError as error:
         raise ElfError(name, str(error)) from None
 
@@ -94,8 +95,8 @@ class _File:
         size = dynamic.number(TAGS["DT_STRSZ"])
         if size > _MAX_STRINGS:
             raise DamagedError(f"its string table has {size} bytes")
-        self.strings = strings.read(0, size) if strings is not None else b""
-        self._budget = _NAMES_PER_STRING * len(self.strings)
+        text = strings.read(0, size) if strings is not None else b""
+        self.strings = text if text.endswith(b"\0") else text + b"\0"
 
     def rows(self, *, versioned: bool) -> list[_Row]:
         """Give every symbol that look-ups care for: references (section 0), and definitions they can find."""
@@ -116,17 +117,21 @@ class _File:
             if at and info in _LOOKED_UP and (number >= first or not section)
         ]
 
-    def named(self, rows: Iterable[_Row]) -> Iterator[tuple[_Row, bytes]]:
-        """Give each row with its name."""
-        find, strings, left = self.strings.find, self.strings, self._budget
-        for row in rows:
-            at = row[0]
-            end = find(b"\0", at)
-            left -= end - at
-            if end < 0 or left < 0:
-                raise DamagedError("the names of its symbols lie outside their table or overlap too much")
-            yield row, strings[at:end]
-        self._budget = left
+    def names(self, rows: list[_Row]) -> list[bytes]:
+        """Give the name of each row. DamagedError when they lie outside, or share their bytes too much."""
+        strings = self.strings
+        index = strings.index
+        longest = max(map(len, strings.split(b"\0")))
+        places = [row[0] for row in rows]
+        if max(places, default=0) >= len(strings):
+            raise DamagedError("the name of a symbol lies outside its string table")
+        left = _NAMES_PER_STRING * len(strings)
+        if longest * len(rows) > left:  # else nothing can be too much, and nothing needs to be counted
+            for at in places:
+                left -= index(0, at) - at
+                if left < 0:
+                    raise DamagedError("the names of its symbols overlap too much")
+        return [strings[at : index(0, at)] for at in places]
 
 
 def _narrow(record: Record) -> tuple[struct.Struct, Callable[[tuple[int, ...]], tuple[int, ...]]]:
@@ -142,50 +147,48 @@ def _narrow(record: Record) -> tuple[struct.Struct, Callable[[tuple[int, ...]], 
 def _sorted(file: _File, versions: Versions) -> ElfSymbols:
     versioned = bool(versions.names or versions.defines) and file.tables.has("DT_VERSYM")
     suffixes = {number: b"@" + name for number, name in versions.names.items()} if versioned else {}
+    rows = file.rows(versioned=versioned)
+    foreign = versions.foreign
+    # A definition with the version of another file is a variable copied from there: that file must have it.
+    undefined = [row for row in rows if not row[2] or row[4] & _NUMBER in foreign]
+    defined = [
+        row for row in rows if row[2] and row[4] & _NUMBER not in foreign and (row[3] or _no_value(row))
+    ]
     wanted: set[bytes] = set()
     weak: set[bytes] = set()
-    given = _Given(versioned=versioned)
-    for row, name in file.named(file.rows(versioned=versioned)):
-        _, info, section, value, mark = row
-        suffix = suffixes.get(mark & _NUMBER, b"")
-        if not section:
-            (weak if info >> 4 == _WEAK else wanted).add(name + suffix)
-        elif mark & _NUMBER in versions.foreign:
-            wanted.add(name + suffix)  # a variable copied into the program: the library must have it too
-        elif value or section == _ABSOLUTE or info & 15 == _TLS:
-            given.add(name, suffix, mark)
+    for (_, info, section, _, mark), name in zip(undefined, file.names(undefined), strict=True):
+        keys = weak if info >> 4 == _WEAK and not section else wanted
+        keys.add(name + suffixes.get(mark & _NUMBER, b""))
+    names = file.names(defined)
+    marks = [row[4] for row in defined]
     return ElfSymbols(
         wanted=frozenset(wanted),
         weak=frozenset(weak - wanted),
-        given=given.keys(),
+        given=_given(names, marks, suffixes) if versioned else frozenset(names),
         needs=versions.needs,
         defines=versions.defines,
         versioned=versioned,
     )
 
 
-class _Given:
-    """What definitions answer, as glibc's check_match says."""
+def _no_value(row: _Row) -> bool:
+    # Only these define something although their value is 0.
+    return row[2] == _ABSOLUTE or row[1] & 15 == _TLS
 
-    def __init__(self, *, versioned: bool) -> None:
-        self._versioned = versioned
-        self._exact: set[bytes] = set()
-        self._plain: set[bytes] = set()
-        self._default: set[bytes] = set()
-        self._twice: set[bytes] = set()
 
-    def add(self, name: bytes, suffix: bytes, mark: int) -> None:
-        """Take one definition; ``mark`` is its number in DT_VERSYM."""
-        hidden = mark & _HIDDEN
-        if suffix:
-            self._exact.add(name + suffix)
-        elif self._versioned and not hidden:
-            self._exact.add(name + b"@")
-        if mark & _NUMBER < _OLDEST:
-            self._plain.add(name)
-        elif not hidden:
-            (self._twice if name in self._default else self._default).add(name)
-
-    def keys(self) -> frozenset[bytes]:
-        """Give the keys; a name with two default versions answers no reference without a version."""
-        return frozenset(self._exact | self._plain | (self._default - self._twice))
+def _given(names: list[bytes], marks: list[int], suffixes: dict[int, bytes]) -> frozenset[bytes]:
+    """What definitions with these numbers of DT_VERSYM answer, as glibc's check_match says."""
+    ends: dict[int, bytes] = {}
+    for mark in set(marks):
+        suffix = suffixes.get(mark & _NUMBER)
+        if suffix or not mark & _HIDDEN:
+            ends[mark] = suffix or b"@"
+    first = {mark for mark in ends if mark & _NUMBER < _OLDEST}
+    shown = {mark for mark in ends if mark not in first and not mark & _HIDDEN}
+    exact = {name + ends[mark] for name, mark in zip(names, marks, strict=True) if mark in ends}
+    oldest = {name for name, mark in zip(names, marks, strict=True) if mark in first}
+    newer = [name for name, mark in zip(names, marks, strict=True) if mark in shown]
+    default = set(newer)
+    if len(default) < len(newer):  # a name with two default versions answers no reference without a version
+        default = {name for name, count in Counter(newer).items() if count == 1}
+    return frozenset(exact | oldest | default)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from builder.sysroot import glob_pattern
+from builder.runtime.expressions import Expression
 
 _FOLDER = Path(__file__).resolve().parent / "rules"
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
@@ -29,14 +29,14 @@ class When:
     whole; in ``text`` ^ and $ stand for the ends of lines.
     """
 
-    library: re.Pattern[str] | None = None
+    library: Expression | None = None
     symbols: frozenset[str] = frozenset()
-    path: re.Pattern[str] | None = None
-    text: re.Pattern[str] | None = None
-    interpreter: re.Pattern[str] | None = None
-    package: re.Pattern[str] | None = None
-    present: re.Pattern[str] | None = None
-    env: re.Pattern[str] | None = None
+    path: Expression | None = None
+    text: Expression | None = None
+    interpreter: Expression | None = None
+    package: Expression | None = None
+    present: Expression | None = None
+    env: Expression | None = None
 
     def file_groups(self, path: str, library: str, imports: frozenset[str]) -> dict[str, str | None] | None:
         """Named groups of the expressions where one file meets every condition on a file, else None.
@@ -81,7 +81,7 @@ class Rule:
     when: When
     feature: str = ""
     add: tuple[str, ...] = ()
-    leave: tuple[re.Pattern[str], ...] = ()
+    leave: tuple[str, ...] = ()
     take: tuple[str, ...] = ()
     make: tuple[str, ...] = ()
 
@@ -90,7 +90,7 @@ class Rule:
 def shipped_rules() -> tuple[Rule, ...]:
     """Every shipped rule, by file and place in it."""
     files = sorted(_FOLDER.glob("*.toml"))
-    return tuple(rule for file in files for rule in read_rules(file.read_text("utf-8"), file.name))
+    return tuple(rule for file in files for rule in _read(file.read_text("utf-8"), file.name))
 
 
 def watched_symbols(rules: Iterable[Rule]) -> frozenset[str]:
@@ -100,37 +100,45 @@ def watched_symbols(rules: Iterable[Rule]) -> frozenset[str]:
 
 def read_rules(text: str, name: str) -> tuple[Rule, ...]:
     """Read one file of rules. ValueError with the file's ``name`` and the rule for what is wrong with it."""
-    rules = []
+    rules = tuple(_read(text, name))
+    for rule in rules:
+        try:
+            _check(rule)
+        except (ValueError, re.error) as error:
+            raise ValueError(f"{name}: {rule.name}: {error}") from error
+    return rules
+
+
+def _read(text: str, name: str) -> Iterator[Rule]:
+    """Read without the checks that need every expression compiled: shipped rules are checked in the tests."""
     for number, table in enumerate(tomllib.loads(text).get("rule", []), 1):
         label = table.get("name", f"rule {number}")
         try:
-            rules.append(_rule(table))
-        except (ValueError, TypeError, KeyError, re.error) as error:
+            rule = _rule(table)
+        except (ValueError, TypeError, KeyError) as error:
             raise ValueError(f"{name}: {label}: {error}") from error
-    return tuple(rules)
+        yield rule
 
 
 def _rule(table: Mapping[str, Any]) -> Rule:
     _only(table, {"name", "about", "feature", "when", "add", "leave", "take", "make"})
     when = _when(table.get("when", {}))
-    rule = Rule(
+    return Rule(
         name=_text(table["name"]),
         about=_text(table["about"]),
         when=when,
         feature=_text(table.get("feature", "")),
         add=_texts(table.get("add", [])),
-        leave=tuple(glob_pattern(glob) for glob in _texts(table.get("leave", []))),
+        leave=_texts(table.get("leave", [])),
         take=_texts(table.get("take", [])),
         make=_texts(table.get("make", [])),
     )
-    _check(rule)
-    return rule
 
 
 def _when(table: Mapping[str, Any]) -> When:
     _only(table, {"library", "symbols", "path", "text", "interpreter", "package", "present", "env"})
     expressions = {
-        key: re.compile(_text(value), re.MULTILINE if key == "text" else re.DOTALL)
+        key: Expression(_text(value), re.MULTILINE if key == "text" else re.DOTALL)
         for key, value in table.items()
         if key != "symbols"
     }

@@ -14,9 +14,10 @@ from builder.elf.facts import ElfFacts
 from builder.elf.object import ElfError
 from builder.reason import Reason, ReasonKind
 from builder.runtime.closure import Needed
+from builder.runtime.expressions import Expression, Index
 from builder.runtime.rulebook import Rule, expand
 from builder.runtime.wishes import Wish
-from builder.sysroot import Kind, Node, Sysroot, read_content
+from builder.sysroot import Kind, Node, Sysroot, glob_pattern, read_content
 
 _LONGEST_TEXT = 1 << 20
 """Files with more bytes are not searched for a rule's ``text``: no configuration is that long."""
@@ -80,11 +81,12 @@ class RuleRun:
             if when.env is not None:
                 matches = filter(None, map(when.env.fullmatch, variables))
                 state.variables = tuple(_values(match.groupdict()) for match in matches)
-        self._libraries = _Index((state, state.rule.when.library) for state in self._states)
-        self._paths = _Index((state, state.rule.when.path) for state in self._states)
-        self._interpreters = _Index((state, state.rule.when.interpreter) for state in self._states)
-        self._packages = _Index((state, state.rule.when.package) for state in self._states)
-        self._present = _Index((state, state.rule.when.present) for state in self._states)
+        by_name = [state for state in self._states if not state.rule.when.symbols]
+        self._libraries = Index((state, state.rule.when.library) for state in by_name)
+        self._paths = Index((state, state.rule.when.path) for state in by_name)
+        self._interpreters = Index((state, state.rule.when.interpreter) for state in self._states)
+        self._packages = Index((state, state.rule.when.package) for state in self._states)
+        self._present = Index((state, state.rule.when.present) for state in self._states)
         self._seen_packages: set[str] = set()
 
     def begin(self) -> Iterator[Wish]:
@@ -130,7 +132,7 @@ class RuleRun:
                 for found in self._found_in_text(state.rule.when.text, node):
                     self._hit(state, node.path, groups | found)
 
-    def _found_in_text(self, expression: re.Pattern[str] | None, node: Node) -> list[dict[str, str | None]]:
+    def _found_in_text(self, expression: Expression | None, node: Node) -> list[dict[str, str | None]]:
         """Named groups of each place of the file where ``expression`` is found; one without any for None."""
         if expression is None:
             return [{}]
@@ -181,26 +183,8 @@ class RuleRun:
                     continue
                 found.update((node.path, node) for node in self._sysroot.glob(pattern))
         for node in found.values():
-            if not any(glob.fullmatch(node.path) for glob in rule.leave):
+            if not any(glob_pattern(glob).fullmatch(node.path) for glob in rule.leave):
                 yield Wish(node, reason)
-
-
-class _Index:
-    """Many expressions asked at once: one combined expression says no for nearly every text."""
-
-    def __init__(self, pairs: Iterable[tuple[_State, re.Pattern[str] | None]]) -> None:
-        self._pairs = [(state, expression) for state, expression in pairs if expression is not None]
-        patterns = (re.sub(r"\(\?P<\w+>", "(?:", one.pattern) for _, one in self._pairs)
-        self._any = re.compile("|".join(f"(?:{pattern})" for pattern in patterns), re.DOTALL)
-
-    def matches(self, text: str) -> Iterator[tuple[_State, re.Match[str]]]:
-        """Give the rules whose expression matches the whole ``text``."""
-        if not self._pairs or self._any.fullmatch(text) is None:
-            return
-        for state, expression in self._pairs:
-            match = expression.fullmatch(text)
-            if match is not None:
-                yield state, match
 
 
 def _values(groups: Mapping[str, str | None]) -> dict[str, str]:

@@ -162,7 +162,7 @@ WRONG: Mapping[str, Wrong] = {
         '3: "\\u001b[31m": there is no such key; known here are schema, extends, name, tags, packages, '
         "suite, "
         "entrypoint, cmd, user, env, ports, vars, image, sources, install, file, users, groups, runtime, "
-        "config, scan, layers, output, profile",
+        "config, test, scan, layers, output, profile",
         '5: users."a b": expected the name of an account (letters, digits, ".", "_", "-"; not "when"), '
         'found "a b"',
         '5: users."a b".uid: is missing; expected an integer from 0 to 4294967294',
@@ -188,7 +188,7 @@ WRONG: Mapping[str, Wrong] = {
         "13: users.b.uid: expected an integer from 0 to 4294967294, found true",
     ),
     "misshapen tests": _misshapen(
-        '[[test]]\nrun = 1\nprot = 2\n[[test]]\nexit_code = 256\nhttp = { port = 0, status = 99 }\n'
+        "[[test]]\nrun = 1\nprot = 2\n[[test]]\nexit_code = 256\nhttp = { port = 0, status = 99 }\n"
         'files = ["a"]\n',
         "4: test[0].run: expected a string or an array, found 1",
         "5: test[0].prot: there is no such key; known here are name, run, start, http, tcp, exec, stdin, "
@@ -210,7 +210,8 @@ WRONG: Mapping[str, Wrong] = {
         "7: test[2].start: expected true, found false; http asks a service",
         "8: test[2].http.port: is missing; expected the port that is asked (the image has none)",
         "12: test[3].exit_code: goes with run or exec; a service is stopped, not waited for",
-        '15: test[4].stdout: expected a regular expression, found "(": missing ), unterminated subpattern at position 0',
+        '15: test[4].stdout: expected a regular expression, found "(": missing ), unterminated subpattern at '
+        "position 0",
         '16: test[4].within: expected a time of at most 10m and above 0, found "0s"',
         "19: test[5].files[0]: says neither content nor context; expected one of them",
         "19: test[5].files[1]: says both content and context; expected one of them",
@@ -412,7 +413,7 @@ WRONG: Mapping[str, Wrong] = {
         '[layers]\nwhen = "amd64"\n[users.when]\nuid = 5\n',
         "3: when: there is no such key; known here are schema, extends, name, tags, packages, suite, "
         "entrypoint, cmd, user, env, ports, vars, image, sources, install, file, users, groups, runtime, "
-        "config, scan, layers, output, profile",
+        "config, test, scan, layers, output, profile",
         '5: runtime.when.arch: there is no architecture "aarch64"; did you mean "arm64"?',
         '5: runtime.when.oss: there is no such key; did you mean "os"?',
         "7: config.when: expected arch, os or both, found an empty table",

@@ -69,7 +69,7 @@ class Case:
     warnings: tuple[str, ...] = ()
     hints: tuple[str, ...] = ()
     error: str = ""
-    dep_source: str = ""
+    dep_source: bool = False
     dep_alone: bool = False
 
 
@@ -277,7 +277,7 @@ CASES = (
         "a dependency of the named package's source comes whole, without documentation",
         app={"/usr/bin/app": File(mode=0o755)},
         dep={"/usr/lib/app/module": File(content=b"x"), "/usr/share/man/man1/app.1": File(content=b"x")},
-        dep_source="app",
+        dep_source=True,
         expect={"/usr/lib/app/module": "payload of a package of the same source as app (dep)"},
         absent=("/usr/share/man/man1/app.1",),
     ),
@@ -285,7 +285,7 @@ CASES = (
         "a package that is taken for single files stays a package of single files",
         app={"/usr/bin/app": File(mode=0o755)},
         dep={"/usr/lib/app/module": File(content=b"x")},
-        dep_source="app",
+        dep_source=True,
         dep_alone=True,
         absent=("/usr/lib/app/module",),
     ),
@@ -368,13 +368,11 @@ CASES = (
 
 
 def closure_of(case: Case, folder: Path) -> Closure:
+    dep = make_package(folder, "dep", {**case.dep, **copyright_of("dep")})
+    source = "app-src" if case.dep_source else "dep-src"
     packages = [
         make_package(folder, "app", {**case.app, **copyright_of("app")}),
-        replace(
-            make_package(folder, "dep", {**case.dep, **copyright_of("dep")}),
-            alone=case.dep_alone,
-            **({"source_name": "app-src", "source_version": "1.0-1"} if case.dep_source else {}),
-        ),
+        replace(dep, alone=case.dep_alone, source_name=source, source_version="1.0-1"),
         make_package(folder, "libc6", LIBC),
     ]
     recipe = Recipe(

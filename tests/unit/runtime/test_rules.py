@@ -140,7 +140,8 @@ CASES = (
     Case(
         "each line of a file that names something switches a rule on, and other lines and files do not",
         rules=_RULE
-        + "when.path = '/etc/.*[.]conf'\nwhen.text = '^load (?P<v>[0-9.]+)$'\nadd = [\"/usr/lib/lang{v}/**\"]",
+        + "when.path = '/etc/.*[.]conf'\nwhen.text = '^load (?P<v>[0-9.]+)$'\n"
+        + 'add = ["/usr/lib/lang{v}/**"]',
         app={
             **APP,
             "/etc/app.conf": File(content=b"load 3.6\n#load 3.7\nload 3.8\nload 3.7 later\n\xff"),
