@@ -2,9 +2,9 @@
 
     python benchmarks/closure.py [--root FOLDER --from-list FILE] [--files 5000] [--runs 3] [--sample 40]
 
-Whole processes, alternating, the files' pages in memory. Without --root: this machine's own ELF files. lddtree
-(pax-utils) takes one process and about a tenth of a second for each file, so it gets a sample and its time is
-scaled; readelf (binutils) reads all dynamic sections in one process and resolves nothing.
+Whole processes, alternating, the files' pages in memory. Without --root: this machine's own ELF files.
+lddtree (pax-utils) takes a process and some tenths of a second for each file, so it gets a sample, scaled.
+readelf (binutils) reads all dynamic sections in one process and resolves nothing.
 """
 
 from __future__ import annotations
@@ -89,18 +89,14 @@ def main() -> int:
         assert len(output.read_text().splitlines()) == len(paths)
         theirs = peer(options.root, paths[:: max(1, len(paths) // options.sample)], output) * len(paths)
     seconds, memory = statistics.median(second for second, _ in ours[1:]), max(peak for _, peak in ours)
-    print(
-        f"{len(paths)} files: rootlet deps {seconds:.2f} s ({1000 * seconds / len(paths):.2f} ms a file), {memory} MiB"
-    )
+    each = 1000 * seconds / len(paths)
+    print(f"{len(paths)} files: rootlet deps {seconds:.2f} s ({each:.2f} ms a file), {memory} MiB")
     if floor:
-        floors = statistics.median(floor[1:])
-        print(
-            f"floor, readelf -d in one process: {floors:.2f} s; rootlet takes {seconds / floors:.1f} times that"
-        )
+        times = seconds / statistics.median(floor[1:])
+        print(f"floor, readelf -d in one process: rootlet takes {times:.1f} times as long")
     if theirs:
-        print(
-            f"lddtree, scaled from {options.sample} files: {theirs:.0f} s; rootlet is {theirs / seconds:.0f} times faster"
-        )
+        times = theirs / seconds
+        print(f"lddtree, scaled from {options.sample} files: {theirs:.0f} s, {times:.0f} times as long")
     good = seconds < SECONDS and memory < MEGABYTES and (not theirs or theirs / seconds >= FACTOR)
     print(
         "goals met"

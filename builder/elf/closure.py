@@ -233,6 +233,8 @@ def _tree_with_cache(sysroot: Sysroot, facts: ElfFacts, cache: bytes | None) -> 
 class _Union:
     """What all roots need together."""
 
+    wants_known = True
+
     def __init__(self) -> None:
         self.edges: dict[tuple[str, str, str], Edge] = {}
         self.objects: dict[str, Found] = {}

@@ -19,6 +19,7 @@ class GlibcSearch:
 
     matches_program = True
     loads_filters = True
+    reserves_names = False
 
     def __init__(
         self, tree: Tree, loader: Loader, target: tuple[int, int, bool], library_path: tuple[str, ...]
@@ -60,7 +61,9 @@ class GlibcSearch:
 
     def names(self, loaded: Loaded, asked: str) -> tuple[str, ...]:
         """Give the path it was opened by, the name asked for, and its SONAME, the program's own included."""
-        return tuple(filter(None, (loaded.found.opened, asked, loaded.found.elf.soname)))
+        soname = loaded.found.elf.soname
+        names = (loaded.found.opened, asked) if asked else (loaded.found.opened,)
+        return (*names, soname) if soname and soname != asked else names
 
     def find(self, name: str, requester: Loaded) -> Answer:
         """RPATH chain or RUNPATH with LD_LIBRARY_PATH, then the cache, then the default folders."""

@@ -220,7 +220,7 @@ def read_cache(data: bytes) -> tuple[CacheEntry, ...]:
     One that follows an index of the old format, as ldconfig wrote it before 2.32, is read likewise. Raises
     ElfError when it is of another format, or an entry or a string lies outside of it.
     """
-    data = _after_old(data)
+    whole, data = data, _after_old(data)
     size = struct.calcsize("<" + _HEADER)
     if len(data) < size or not data.startswith(_MAGIC):
         raise ElfError("ld.so.cache", "it does not start as glibc's cache does")
@@ -229,7 +229,7 @@ def read_cache(data: bytes) -> tuple[CacheEntry, ...]:
     row = struct.Struct(order + _ENTRY)
     if count * row.size > len(data) - size:
         raise ElfError("ld.so.cache", f"its {count} entries do not fit into {len(data)} bytes")
-    hwcaps = _hwcaps(data, order, extension_at) if extension_at else ()
+    hwcaps = _hwcaps(whole, data, order, extension_at) if extension_at else ()
     return tuple(
         CacheEntry(
             name=_string(data, key), path=_string(data, value), flags=flags, hwcap=_hwcap(hwcaps, hwcap)
@@ -271,10 +271,11 @@ def _after_old(data: bytes) -> bytes:
     return data
 
 
-def _hwcaps(data: bytes, order: str, at: int) -> tuple[str, ...]:
-    for tag, offset, size in _sections(data, order, at):
+def _hwcaps(whole: bytes, data: bytes, order: str, at: int) -> tuple[str, ...]:
+    # Behind an old index, the extension counts from the start of the file, strings from that of the new one.
+    for tag, offset, size in _sections(whole, order, at):
         if tag == _TAG_HWCAPS:
-            table = data[offset : offset + size // 4 * 4]
+            table = whole[offset : offset + size // 4 * 4]
             if len(table) != size // 4 * 4:
                 raise ElfError("ld.so.cache", "its table of processors lies outside of it")
             return tuple(_string(data, start) for (start,) in struct.iter_unpack(order + "I", table))

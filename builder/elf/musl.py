@@ -18,6 +18,7 @@ class MuslSearch:
 
     matches_program = False
     loads_filters = False
+    reserves_names = True
 
     def __init__(
         self, tree: Tree, loader: Loader, target: tuple[int, int, bool], library_path: tuple[str, ...]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 from builder.elf.loader import Loader
 from builder.elf.scope import INTERPRETER, MissingLibrary, Record
@@ -23,7 +22,7 @@ class Process:
         self._is_program = root.elf.interpreter is not None
         self.main = search.admit(root, None)
         self._names: dict[str, Loaded] = {}
-        self._identities: dict[tuple[Path | str, int], Loaded] = {}
+        self._identities: dict[str, Loaded] = {}
         self._rtld = self._load_loader()
         self._register(self.main, "")
         if search.matches_program:
@@ -96,10 +95,14 @@ class Process:
 
     def _needs(self, requester: Loaded, names: tuple[str, ...], *, optional: bool) -> list[Loaded]:
         added: list[Loaded] = []
+        # The hot loop of every closure: most names are loaded already and hold no token.
+        loaded, reserved = self._names, self._search.reserves_names
         for name in names:
-            expanded = self._search.expand(name, requester)
-            known = self._known(expanded)
+            expanded = self._search.expand(name, requester) if "$" in name else name
+            known = self._known(expanded) if reserved else loaded.get(expanded)
             if known is not None:
+                if known is not self._rtld and not self._union.wants_known:
+                    continue
                 links = known.found.links if known is self._rtld else ()
                 self._union.add(requester.found, name, known.found, links, ALREADY_LOADED)
             else:

@@ -48,7 +48,9 @@ class Scope:
 
 
 class Record(Protocol):
-    """Takes down what a process loads."""
+    """Takes down what a process loads. ``wants_known``: also needs for what is loaded already."""
+
+    wants_known: bool
 
     def add(self, dependent: Found, name: str, provider: Found, links: tuple[Node, ...], rule: str) -> None:
         """Take down that ``dependent`` needs ``provider`` under ``name``."""
@@ -59,6 +61,8 @@ class Record(Protocol):
 
 class Order:
     """The record that makes a scope."""
+
+    wants_known = False
 
     def __init__(self, root: Found) -> None:
         self._root = root

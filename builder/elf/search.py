@@ -8,8 +8,7 @@ tree that is judged as it stands is searched by the cache that it has.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from builder.elf.facts import ElfFacts
@@ -35,12 +34,13 @@ class Found:
     elf: ElfObject
     links: tuple[Node, ...]
     rule: str
+    identity: str = field(init=False, compare=False)
+    """Equal for two names of one file: loaders compare device and inode, hard links share their bytes."""
 
-    @property
-    def identity(self) -> tuple[Path | str, int]:
-        """Equal for two names of one file: loaders compare device and inode, hard links share their bytes."""
+    def __post_init__(self) -> None:
         content = self.node.content
-        return (self.path, 0) if content is None else (content.store, content.offset)
+        identity = self.path if content is None else f"{content.offset} {content.store}"
+        object.__setattr__(self, "identity", identity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +90,8 @@ class Search(Protocol):
     """Whether a library that turns out to be the program's own file is the program."""
     loads_filters: bool
     """Whether DT_AUXILIARY and DT_FILTER mean anything."""
+    reserves_names: bool
+    """Whether some names mean the loader whatever files there are; see :meth:`is_loader`."""
 
     def describe(self, node: Node) -> ElfObject | str:
         """Read what a file says, or why no loader can use it."""

@@ -105,15 +105,15 @@ class _File:
             return []
         first, count = self.tables.symbols()
         form, order = _narrow(self.headers.layout.symbol)
-        raw = form.iter_unpack(table.read(0, count * form.size))
+        raw: Iterable[tuple[int, ...]] = form.iter_unpack(table.read(0, count * form.size))
+        if order is not None:
+            raw = map(order, raw)
         marks: Iterable[int] = repeat(1)
         if versioned and (versym := self.tables.table("DT_VERSYM", "table of versions")) is not None:
             marks = self.tables.numbers(versym, 0, count, "H")
         return [
             (at, info, section, value, mark)
-            for number, ((at, info, section, value), mark) in enumerate(
-                zip(map(order, raw), marks, strict=False)
-            )
+            for number, ((at, info, section, value), mark) in enumerate(zip(raw, marks, strict=False))
             if at and info in _LOOKED_UP and (number >= first or not section)
         ]
 
@@ -134,14 +134,15 @@ class _File:
         return [strings[at : index(0, at)] for at in places]
 
 
-def _narrow(record: Record) -> tuple[struct.Struct, Callable[[tuple[int, ...]], tuple[int, ...]]]:
-    """Give a format that skips the fields not used here, and a function that puts the others in one order."""
+def _narrow(record: Record) -> tuple[struct.Struct, Callable[[tuple[int, ...]], tuple[int, ...]] | None]:
+    """Give a format that skips the fields not used here, and what puts the others in order, if need be."""
     kept = [name for name in record.names if name in _FIELDS]
     order, codes = record.format.format[0], record.format.format[1:]
     sizes = (struct.calcsize(order + code) for code in codes)
     fields = zip(record.names, codes, sizes, strict=True)
     picked = "".join(code if name in _FIELDS else f"{size}x" for name, code, size in fields)
-    return struct.Struct(order + picked), itemgetter(*map(kept.index, _FIELDS))
+    in_order = tuple(kept) == _FIELDS
+    return struct.Struct(order + picked), None if in_order else itemgetter(*map(kept.index, _FIELDS))
 
 
 def _sorted(file: _File, versions: Versions) -> ElfSymbols:
@@ -183,8 +184,8 @@ def _given(names: list[bytes], marks: list[int], suffixes: dict[int, bytes]) -> 
         suffix = suffixes.get(mark & _NUMBER)
         if suffix or not mark & _HIDDEN:
             ends[mark] = suffix or b"@"
-    first = {mark for mark in ends if mark & _NUMBER < _OLDEST}
-    shown = {mark for mark in ends if mark not in first and not mark & _HIDDEN}
+    first = {mark for mark in set(marks) if mark & _NUMBER < _OLDEST}
+    shown = {mark for mark in set(marks) if mark not in first and not mark & _HIDDEN}
     exact = {name + ends[mark] for name, mark in zip(names, marks, strict=True) if mark in ends}
     oldest = {name for name, mark in zip(names, marks, strict=True) if mark in first}
     newer = [name for name, mark in zip(names, marks, strict=True) if mark in shown]

@@ -26,6 +26,8 @@ _TOLD = 1 << 13
 _FIRST_PAUSE, _LONGEST_PAUSE, _SLOWER = 0.005, 0.2, 1.5
 _SETTLE_SECONDS = 1.0
 """How long a service must live that nobody asks."""
+_LAST_WORD = 0.5
+"""Seconds beyond the deadline in which who asks may still say what came."""
 _ALIVE = "the service keeps running"
 
 _Ask = Callable[[float], str]
@@ -35,9 +37,14 @@ _Ask = Callable[[float], str]
 def perform(job: Job) -> Outcome:
     """Run one test and judge it. The caller must be the first of its process namespace."""
     floor = Floor(job)
-    main = floor.start(job["argv"], stdin="" if job["exec"] else job["stdin"])
-    programs = [main]
-    failures = _service(floor, job, programs) if job["service"] else _command(floor, job, main)
+    programs: list[Child] = []
+    try:
+        main = floor.start(job["argv"], stdin="" if job["exec"] else job["stdin"])
+        programs.append(main)
+        failures = _service(floor, job, programs) if job["service"] else _command(floor, job, main)
+    except BlockingIOError:  # fork(2): the programs of the test used up all there may be
+        failures = [("another process can be started", "the test already has too many processes")]
+        floor.finish()
     seconds = time.monotonic() - floor.started
     told = [_told(child.program()) for child in programs]
     return Outcome(failures=failures, programs=told, seconds=seconds, trouble="", errno=0)
@@ -90,7 +97,7 @@ def _asked(floor: Floor, main: Child, expected: str, ask: _Ask) -> list[Pair]:
         os._exit(0)
 
     asking = floor.fork(("ask",), become)
-    floor.until(lambda: asking.status is not None or main.status is not None, floor.deadline)
+    floor.until(lambda: asking.status is not None or main.status is not None, floor.deadline + _LAST_WORD)
     asking.stdout.read()
     lines = asking.stdout.text().splitlines()
     came = str(json.loads(lines[-1])) if lines else None

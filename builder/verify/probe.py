@@ -15,6 +15,7 @@ MAX_ANSWER = 8 << 20
 _CHUNK = 1 << 16
 _ATTEMPT_SECONDS = 5.0
 _ADDRESSES = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
+_HTTP = b"HTTP/"
 _STATUS_LINE = re.compile(rb"HTTP/[0-9.]+ ([0-9]{3})(?: |$)")
 
 
@@ -131,11 +132,16 @@ def _request(http: Http) -> bytes:
 
 
 def _received(connection: socket.socket, deadline: float) -> bytes:
+    """The answer, or as much of it as came. TimeoutError when nothing did."""
     received = bytearray()
-    for chunk in _chunks(connection, deadline):
-        received += chunk
-        if _is_whole(received):
-            break
+    try:
+        for chunk in _chunks(connection, deadline):
+            received += chunk
+            if _is_whole(received) or not received.startswith(_HTTP[: len(received)]):
+                break
+    except TimeoutError:
+        if not received:
+            raise
     return bytes(received)
 
 

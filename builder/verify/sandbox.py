@@ -44,9 +44,13 @@ def main() -> None:
 
 def _in_a_room(job: Job, *, privileged: bool) -> Outcome:
     told, tell = os.pipe()
+    parent = os.getpid()
     pid = os.fork()
     if pid == 0:
         os.close(told)
+        kernel.die_with_parent()
+        if os.getppid() != parent:
+            os._exit(0)
         _as_keeper(job, tell, privileged=privileged)
     os.close(tell)
     text = _all_of(told, time.monotonic() + job["within"] + GRACE_SECONDS)
@@ -82,9 +86,6 @@ def _all_of(descriptor: int, deadline: float) -> bytes:
 def _as_keeper(job: Job, tell: int, *, privileged: bool) -> NoReturn:
     """Enter the namespaces, start process 1, wait for its end."""
     try:
-        kernel.die_with_parent()
-        if os.getppid() == 1:
-            return  # type: ignore[misc]  # the finally clause never returns
         enter_namespaces(job["room"], privileged=privileged)
         alive, keep = os.pipe()
         pid = os.fork()

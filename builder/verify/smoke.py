@@ -19,7 +19,7 @@ from builder.errors import BuildError, MachineError, SmokeError
 from builder.image.read import StoredImage
 from builder.oci import ImageConfig, Platform
 from builder.progress import Progress
-from builder.recipe.model import HttpProbe, Recipe, SmokeTest
+from builder.recipe.model import ExtraFile, HttpProbe, Recipe, SmokeTest
 from builder.staging import remove_tree
 from builder.verify import obstacles
 from builder.verify.accounts import Identity, identity
@@ -105,6 +105,7 @@ def _test_image(subject: Subject, bench: Bench) -> list[Failure]:
     try:
         bench.progress.step(f"unpack {subject.recipe.name} for its tests")
         folder.mkdir(mode=0o700)
+        _check_programs_start(folder)
         unpacked = unpack(subject.image, folder / "root")
         if bench.privileged:
             unpacked.give_rights()
@@ -113,6 +114,14 @@ def _test_image(subject: Subject, bench: Bench) -> list[Failure]:
         raise MachineError(f"The tests of {subject.recipe.name} cannot be prepared: {error}") from error
     finally:
         remove_tree(folder)
+
+
+def _check_programs_start(folder: Path) -> None:
+    if os.statvfs(folder).f_flag & os.ST_NOEXEC:
+        raise MachineError(
+            f"The tests cannot run in {folder}: its file system is mounted without the right to execute",
+            hint="write the image to another disk with --to, or build it untested with --no-test",
+        )
 
 
 class _Tests:
@@ -198,7 +207,7 @@ class _Tests:
         )
 
     def _room(self, test: SmokeTest, user: Identity) -> Room:
-        extra = [(str(self._extra_file(one.content, one.context, one.mode)), one.path) for one in test.files]
+        extra = [(str(self._extra_file(one, user)), one.path) for one in test.files]
         own = {path for _, path in extra}
         return Room(
             root=str(self._unpacked.root),
@@ -211,17 +220,12 @@ class _Tests:
             workdir=test.workdir or self._config.workdir or "/",
         )
 
-    def _extra_file(self, content: str, context: Path | None, mode: int) -> Path:
-        if context is None:
-            return self._file(content.encode(), mode)
-        try:
-            with context.open("rb") as stream:
-                found = stream.read(MAX_EXTRA_FILE + 1)
-        except OSError as error:
-            raise ValueError(f"{context} cannot be read: {error.strerror}") from error
-        if len(found) > MAX_EXTRA_FILE:
-            raise ValueError(f"{context} has more than {MAX_EXTRA_FILE >> 20} MiB")
-        return self._file(found, mode)
+    def _extra_file(self, extra: ExtraFile, user: Identity) -> Path:
+        """A file that belongs to the test's user: private keys are refused with any other owner."""
+        path = self._file(_content(extra), extra.mode)
+        if self._bench.privileged:
+            os.chown(path, user.uid, user.gid)
+        return path
 
     def _file(self, content: bytes, mode: int) -> Path:
         path = self._folder / f"file-{self._files}"
@@ -229,6 +233,19 @@ class _Tests:
         path.write_bytes(content)
         path.chmod(mode)
         return path
+
+
+def _content(extra: ExtraFile) -> bytes:
+    if extra.context is None:
+        return extra.content.encode()
+    try:
+        with extra.context.open("rb") as stream:
+            found = stream.read(MAX_EXTRA_FILE + 1)
+    except OSError as error:
+        raise ValueError(f"{extra.context} cannot be read: {error.strerror}") from error
+    if len(found) > MAX_EXTRA_FILE:
+        raise ValueError(f"{extra.context} has more than {MAX_EXTRA_FILE >> 20} MiB")
+    return found
 
 
 def _folders(test: SmokeTest, config: ImageConfig) -> list[Folder]:

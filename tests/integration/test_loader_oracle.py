@@ -107,6 +107,24 @@ def test_the_cache_lists_what_ldconfig_lists_in_its_order(host: Sysroot) -> None
     assert [name for name in listed if name in both] == [name for name in first if name in both]
 
 
+@pytest.mark.parametrize("form", ["new", "compat"])
+def test_what_ldconfig_writes_in_any_form_is_read(form: str, tmp_path: Path) -> None:
+    ldconfig = shutil.which("ldconfig", path="/usr/sbin:/sbin:/usr/bin")
+    if ldconfig is None:
+        pytest.skip("this machine has no ldconfig")
+    library = next(Path("/lib/x86_64-linux-gnu").glob("libz.so.1")).read_bytes()
+    for folder in ("lib", "lib/glibc-hwcaps/x86-64-v3", "lib64", "usr/lib", "etc"):
+        (tmp_path / folder).mkdir(parents=True)
+    for folder in ("lib", "lib/glibc-hwcaps/x86-64-v3"):
+        (tmp_path / folder / "libz.so.1").write_bytes(library)
+    subprocess.run([ldconfig, "-X", "-c", form, "-r", str(tmp_path)], check=True, capture_output=True)
+    listed = read_cache((tmp_path / "etc/ld.so.cache").read_bytes())
+    assert [(entry.name, entry.path, entry.hwcap) for entry in listed] == [
+        ("libz.so.1", "/lib/glibc-hwcaps/x86-64-v3/libz.so.1", "x86-64-v3"),
+        ("libz.so.1", "/lib/libz.so.1", ""),
+    ]
+
+
 def test_ldconfig_prints_our_cache(host: Sysroot, tmp_path: Path) -> None:
     ldconfig = shutil.which("ldconfig", path="/usr/sbin:/sbin:/usr/bin")
     ours = cache_for(host, ElfFacts(None))

@@ -15,7 +15,10 @@ from tests.support.packages import Dir, File, Link, make_package
 Files = Mapping[str, Dir | File | Link]
 
 BASE: Files = {
-    **{folder: Dir() for folder in ("/etc", "/usr/bin", "/var/lib", "/var/log", "/var/cache", "/run", "/root")},
+    **{
+        folder: Dir()
+        for folder in ("/etc", "/usr/bin", "/var/lib", "/var/log", "/var/cache", "/run", "/root")
+    },
     "/bin": Link("usr/bin"),
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 DT_HASH, DT_SYMTAB, DT_GNU_HASH, DT_VERSYM = 4, 6, 0x6FFFFEF5, 0x6FFFFFF0
@@ -149,5 +149,5 @@ def note(text: bytes, *, vendor: bytes = b"FDO\0", kind: int = 0x407C0C0A, order
     return head + vendor + bytes(-len(vendor) % 4) + text + bytes(-len(text) % 4)
 
 
-def dlopen_note(*entries: dict[str, object]) -> bytes:
+def dlopen_note(*entries: Mapping[str, object]) -> bytes:
     return note(json.dumps(entries).encode() + b"\0")

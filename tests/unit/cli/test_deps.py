@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import struct
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -373,6 +374,67 @@ def test_a_damaged_cache_is_passed_over_with_a_word(ask: Asked) -> None:
     (ask.root / "etc/ld.so.cache").write_bytes(b"nonsense" * 10)
     assert "/etc/ld.so.cache is not read, as ld.so would not" in ask.text("/usr/bin/good")
     assert ask.objects("/usr/bin/good") == [GOOD]
+
+
+@pytest.mark.parametrize("order", ["<", ">"], ids=["little", "big"])
+def test_a_cache_that_follows_one_of_the_old_format_is_read(ask: Asked, order: str) -> None:
+    cached(ask.root, libb_so_1="/opt/private/libb.so.1")
+    (ask.root / "usr/bin/none").write_bytes(program("libb.so.1"))
+    file = ask.root / "etc/ld.so.cache"
+    old = struct.pack(order + "11sxI", b"ld.so-1.7.0", 3) + bytes(3 * 12)
+    old += bytes(-len(old) % 8)
+    new = bytearray(file.read_bytes())
+    (extension,) = struct.unpack_from("<I", new, 32)
+    for place in (
+        32,
+        extension + 8 + 8,
+    ):  # the extension and its one section count from the start of the file
+        struct.pack_into("<I", new, place, struct.unpack_from("<I", new, place)[0] + len(old))
+    file.write_bytes(old + new)
+    assert ask.objects("/usr/bin/none")[0]["libraries"][0] == "/opt/private/libb.so.1"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"ld.so-1.7.0",
+        b"ld.so-1.7.0\0\xff\xff\xff\xff",
+        b"glibc-ld.so.cache1.1" + b"\xff" * 28,
+        b"glibc-ld.so.cache1.1" + bytes(8) + b"\x02" + b"\xff" * 19,
+        b"",
+    ],
+    ids=["cut short", "old entries without end", "entries without end", "an extension outside", "empty"],
+)
+def test_a_hostile_cache_changes_nothing(ask: Asked, body: bytes) -> None:
+    (ask.root / "etc").mkdir()
+    (ask.root / "etc/ld.so.cache").write_bytes(body)
+    assert ask.objects("/usr/bin/good") == [GOOD]
+
+
+def test_entries_for_processors_as_glibc_once_counted_them_are_passed_over(ask: Asked) -> None:
+    cached(ask.root, libb_so_1="/opt/private/libb.so.1")
+    file = ask.root / "etc/ld.so.cache"
+    body = bytearray(file.read_bytes())
+    body[48 + 16 : 48 + 24] = (1 << 3).to_bytes(8, "little")  # hwcap of the first entry
+    file.write_bytes(body)
+    (ask.root / "usr/bin/none").write_bytes(program("libb.so.1"))
+    assert ask.objects("/usr/bin/none", status=MISSING)[0]["missing"] == ["libb.so.1"]
+
+
+def test_the_best_copy_of_a_cache_comes_first_of_the_variants(ask: Asked) -> None:
+    elf: ElfObject = read_elf(library(), name="x")
+    places = {"": "libc.so.6", "x86-64-v2": "v2.so", "x86-64-v4": "v4.so", "other": "other.so"}
+    for name in places.values():
+        (ask.root / "opt/private" / name).write_bytes(library(soname="libc.so.6"))
+    listed = [
+        CachedLibrary(name="libc.so.6", path=f"/opt/private/{name}", elf=elf, hwcap=level)
+        for level, name in places.items()
+    ]
+    (ask.root / "etc").mkdir()
+    (ask.root / "etc/ld.so.cache").write_bytes(write_cache(listed))
+    (found,) = ask.objects("/usr/bin/aux")
+    assert found["libraries"] == ["/opt/private/libc.so.6"]
+    assert found["variants"] == ["/opt/private/v4.so", "/opt/private/v2.so"]
 
 
 def test_better_copies_for_some_processors_are_told_apart(ask: Asked) -> None:

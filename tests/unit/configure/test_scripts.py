@@ -21,14 +21,14 @@ USER="redis"
 GROUP="$USER"
 case "$1" in
 configure)
-	adduser --system --quiet --group --home /var/lib/${USER} ${USER} || true
-	for DIR in lib log
-	do
-		mkdir -p /var/$DIR/redis
-		chmod 2750 /var/$DIR/redis
-	done
-	chown ${USER}:adm /var/log/redis
-	;;
+        adduser --system --quiet --group --home /var/lib/${USER} ${USER} || true
+        for DIR in lib log
+        do
+                mkdir -p /var/$DIR/redis
+                chmod 2750 /var/$DIR/redis
+        done
+        chown ${USER}:adm /var/log/redis
+        ;;
 *) exit 1 ;;
 esac
 """
@@ -97,16 +97,16 @@ fi
 EXIM = """
 case "$1" in
   configure)
-	if ! getent passwd Debian-exim > /dev/null ; then
-	  echo 'Adding system-user for exim (v4)' 1>&2
-	  adduser --system --group --quiet --home /var/spool/exim4 \\
-	    --no-create-home --disabled-login \\
-	    --allow-bad-names Debian-exim
-	fi
-	install -d -oDebian-exim -gadm -m2750 /var/log/exim4
-	install -d -oDebian-exim -gDebian-exim -m750 /var/spool/exim4/db \\
-		/var/spool/exim4/input
-	;;
+        if ! getent passwd Debian-exim > /dev/null ; then
+          echo 'Adding system-user for exim (v4)' 1>&2
+          adduser --system --group --quiet --home /var/spool/exim4 \\
+            --no-create-home --disabled-login \\
+            --allow-bad-names Debian-exim
+        fi
+        install -d -oDebian-exim -gadm -m2750 /var/log/exim4
+        install -d -oDebian-exim -gDebian-exim -m750 /var/spool/exim4/db \\
+                /var/spool/exim4/input
+        ;;
 esac
 """
 
@@ -143,23 +143,23 @@ esac
 
 NGINX_MODULE = """
 for confpair in mod-http-geoip.conf:50-mod-http-geoip.conf  ; do
-	from=$(echo $confpair | cut -d: -f1)
-	to=$(echo $confpair | cut -d: -f2)
-	if [ -L /etc/nginx/modules-enabled/$to.removed ]; then
-		rm /etc/nginx/modules-enabled/$to.removed
-		removed_link=true
-	else
-		removed_link=false
-	fi
-	if [ -z "$2" -o "$removed_link" = "true" ]; then
-		ln -sf /usr/share/nginx/modules-available/$from \\
-			/etc/nginx/modules-enabled/$to
-	fi
+        from=$(echo $confpair | cut -d: -f1)
+        to=$(echo $confpair | cut -d: -f2)
+        if [ -L /etc/nginx/modules-enabled/$to.removed ]; then
+                rm /etc/nginx/modules-enabled/$to.removed
+                removed_link=true
+        else
+                removed_link=false
+        fi
+        if [ -z "$2" -o "$removed_link" = "true" ]; then
+                ln -sf /usr/share/nginx/modules-available/$from \\
+                        /etc/nginx/modules-enabled/$to
+        fi
 done
 if [ "$1" = "configure" ] ; then
-	if which dpkg-trigger >/dev/null 2>&1 ; then
-		dpkg-trigger --no-await nginx-reload
-	fi
+        if which dpkg-trigger >/dev/null 2>&1 ; then
+                dpkg-trigger --no-await nginx-reload
+        fi
 fi
 """
 
@@ -167,25 +167,25 @@ TOR = """#!/bin/sh -e
 uid=`getent passwd debian-tor | cut -d ":" -f 3`
 home=`getent passwd debian-tor | cut -d ":" -f 6`
 if [ "$uid" ]; then
-	if [ "$home" = "/var/lib/tor" ]; then
-		:
-	else
-		exit 1
-	fi
+        if [ "$home" = "/var/lib/tor" ]; then
+                :
+        else
+                exit 1
+        fi
 else
-	adduser --quiet \\
-		--system \\
-		--disabled-password \\
-		--home /var/lib/tor \\
-		--no-create-home \\
-		--shell /bin/false \\
-		--group \\
-		debian-tor
+        adduser --quiet \\
+                --system \\
+                --disabled-password \\
+                --home /var/lib/tor \\
+                --no-create-home \\
+                --shell /bin/false \\
+                --group \\
+                debian-tor
 fi
 for i in lib log; do
-	if ! [ -d "/var/$i/tor" ]; then
-		mkdir "/var/$i/tor"
-	fi
+        if ! [ -d "/var/$i/tor" ]; then
+                mkdir "/var/$i/tor"
+        fi
 done
 command -v restorecon >/dev/null 2>&1 && restorecon /var/lib/tor
 chown debian-tor:debian-tor /var/lib/tor
@@ -194,23 +194,23 @@ chmod 02700 /var/lib/tor
 
 MOSQUITTO = """
 setup_mosquitto_user() {
-	if ! getent group mosquitto >/dev/null; then
-		addgroup --quiet --system mosquitto
-	fi
-	if ! getent passwd mosquitto >/dev/null; then
-		adduser --quiet --system --no-create-home --ingroup mosquitto \
-		--home /var/lib/mosquitto --shell /usr/sbin/nologin mosquitto
-	fi
+        if ! getent group mosquitto >/dev/null; then
+                addgroup --quiet --system mosquitto
+        fi
+        if ! getent passwd mosquitto >/dev/null; then
+                adduser --quiet --system --no-create-home --ingroup mosquitto \
+                --home /var/lib/mosquitto --shell /usr/sbin/nologin mosquitto
+        fi
 }
 fix_permissions() {
-	chown mosquitto /var/lib/mosquitto
-	test ! -e /var/log/mosquitto || chown mosquitto /var/log/mosquitto
+        chown mosquitto /var/lib/mosquitto
+        test ! -e /var/log/mosquitto || chown mosquitto /var/log/mosquitto
 }
 case "$1" in
-	configure)
-		setup_mosquitto_user
-		fix_permissions
-	;;
+        configure)
+                setup_mosquitto_user
+                fix_permissions
+        ;;
 esac
 APP_PROFILE="/etc/apparmor.d/usr.sbin.mosquitto"
 if [ -f "$APP_PROFILE" ] && aa-status --enabled 2>/dev/null; then
@@ -256,15 +256,15 @@ adduser --system --disabled-password --disabled-login --home /var/lib/haproxy \\
         --no-create-home --quiet --force-badname --group haproxy
 # Automatically added by dh_installinit/13.24.2
 if [ "$1" = "configure" ] || [ "$1" = "abort-upgrade" ]; then
-	if [ -z "$DPKG_ROOT" ] && [ -x "/etc/init.d/haproxy" ]; then
-		invoke-rc.d --skip-systemd-native haproxy start || exit 1
-	fi
+        if [ -z "$DPKG_ROOT" ] && [ -x "/etc/init.d/haproxy" ]; then
+                invoke-rc.d --skip-systemd-native haproxy start || exit 1
+        fi
 fi
 # End automatically added section
 if [ -n "$2" ]; then
-	if dpkg --compare-versions "$2" lt "1.8.0-1~" && [ -d /run/systemd/system ]; then
-		invoke-rc.d haproxy restart || true
-	fi
+        if dpkg --compare-versions "$2" lt "1.8.0-1~" && [ -d /run/systemd/system ]; then
+                invoke-rc.d haproxy restart || true
+        fi
 fi
 exit 0
 """
@@ -324,7 +324,11 @@ CASES: dict[str, tuple[str, Files, list[str]]] = {
     ),
     "nginx-common enables its site and owns its logs": (
         NGINX,
-        {"/var/log/nginx": Dir(), "/etc/nginx/sites-enabled": Dir(), "/etc/nginx/sites-available/default": CONF},
+        {
+            "/var/log/nginx": Dir(),
+            "/etc/nginx/sites-enabled": Dir(),
+            "/etc/nginx/sites-available/default": CONF,
+        },
         [
             "/etc/nginx/sites-enabled/default -> /etc/nginx/sites-available/default",
             "/var/log/nginx/ 0755 root:adm changed",
@@ -335,8 +339,10 @@ CASES: dict[str, tuple[str, Files, list[str]]] = {
         NGINX_MODULE,
         {"/etc/nginx/modules-enabled": Dir()},
         [
-            "/etc/nginx/modules-enabled/50-mod-http-geoip.conf -> "
-            "/usr/share/nginx/modules-available/mod-http-geoip.conf"
+            (
+                "/etc/nginx/modules-enabled/50-mod-http-geoip.conf -> "
+                "/usr/share/nginx/modules-available/mod-http-geoip.conf"
+            )
         ],
     ),
     "tor asks for its user with backquotes": (
@@ -415,22 +421,52 @@ def test_contents_are_known(tmp_path: Path) -> None:
 SMALL: dict[str, tuple[str, list[str]]] = {
     "a heredoc with a variable": ("x=1\ncat > /etc/a <<-EOF\n\t$x \\$x\n\tEOF\n", ["/etc/a 0644 root:root"]),
     "a mode in letters": ("mkdir /etc/a; chmod u=rwx,g+s,o-rx /etc/a", ["/etc/a/ 2750 root:root"]),
-    "umask": ("( umask 077; mkdir /etc/a; : > /etc/b ); mkdir /etc/c", ["/etc/a/ 0700 root:root", "/etc/b 0600 root:root", "/etc/c/ 0755 root:root"]),
-    "a while loop over words": ("set -- a b\nwhile [ $# -gt 0 ]; do touch /etc/$1; shift; done", ["/etc/a 0644 root:root", "/etc/b 0644 root:root"]),
+    "umask": (
+        "( umask 077; mkdir /etc/a; : > /etc/b ); mkdir /etc/c",
+        ["/etc/a/ 0700 root:root", "/etc/b 0600 root:root", "/etc/c/ 0755 root:root"],
+    ),
+    "a while loop over words": (
+        "set -- a b\nwhile [ $# -gt 0 ]; do touch /etc/$1; shift; done",
+        ["/etc/a 0644 root:root", "/etc/b 0644 root:root"],
+    ),
     "a suffix cut off": ("f=/etc/x.conf.new; touch ${f%.new} ${f##*/}", ["/etc/x.conf 0644 root:root"]),
-    "a default value": ("touch ${DPKG_ROOT:-}/etc/${A:=b}; touch /etc/$A$A", ["/etc/b 0644 root:root", "/etc/bb 0644 root:root"]),
-    "a move over a link to a folder": ("ln -s /var/lib /etc/l; touch /etc/l/f; mv /etc/l/f /etc/g", ["/etc/g 0644 root:root", "/etc/l -> /var/lib"]),
+    "a default value": (
+        "touch ${DPKG_ROOT:-}/etc/${A:=b}; touch /etc/$A$A",
+        ["/etc/b 0644 root:root", "/etc/bb 0644 root:root"],
+    ),
+    "a move over a link to a folder": (
+        "ln -s /var/lib /etc/l; touch /etc/l/f; mv /etc/l/f /etc/g",
+        ["/etc/g 0644 root:root", "/etc/l -> /var/lib"],
+    ),
     "a relative link": ("ln -rs /usr/share/x /etc/y", ["/etc/y -> ../usr/share/x"]),
     "what is removed again": ("touch /etc/a; mkdir -p /etc/b/c; rm -rf /etc/a /etc/b", []),
     "temporary files": ("t=$(mktemp); echo x > $t; cp $t /etc/x; rm -f $t", ["/etc/x 0644 root:root"]),
-    "a branch that ends the script": ("[ \"$1\" = configure ] || exit 0\ntouch /etc/a\nexit 0\ntouch /etc/b", ["/etc/a 0644 root:root"]),
-    "break and continue": ("for i in a b c d; do [ $i = b ] && continue; [ $i = d ] && break; touch /etc/$i; done", ["/etc/a 0644 root:root", "/etc/c 0644 root:root"]),
-    "paths that match a pattern": ("for f in /var/l*; do touch $f/x; done", ["/var/lib/x 0644 root:root", "/var/log/x 0644 root:root"]),
-    "versions": ("if dpkg --compare-versions \"$2\" lt-nl 2; then touch /etc/a; else touch /etc/b; fi", ["/etc/b 0644 root:root"]),
-    "accounts and devices are no files": ("touch /etc/passwd /dev/x /proc/y /var/lib/dpkg/z /etc/a", ["/etc/a 0644 root:root"]),
+    "a branch that ends the script": (
+        '[ "$1" = configure ] || exit 0\ntouch /etc/a\nexit 0\ntouch /etc/b',
+        ["/etc/a 0644 root:root"],
+    ),
+    "break and continue": (
+        "for i in a b c d; do [ $i = b ] && continue; [ $i = d ] && break; touch /etc/$i; done",
+        ["/etc/a 0644 root:root", "/etc/c 0644 root:root"],
+    ),
+    "paths that match a pattern": (
+        "for f in /var/l*; do touch $f/x; done",
+        ["/var/lib/x 0644 root:root", "/var/log/x 0644 root:root"],
+    ),
+    "versions": (
+        'if dpkg --compare-versions "$2" lt-nl 2; then touch /etc/a; else touch /etc/b; fi',
+        ["/etc/b 0644 root:root"],
+    ),
+    "accounts and devices are no files": (
+        "touch /etc/passwd /dev/x /proc/y /var/lib/dpkg/z /etc/a",
+        ["/etc/a 0644 root:root"],
+    ),
     "an owner of numbers": ("mkdir /etc/a; chown 0:33 /etc/a", ["/etc/a/ 0755 root:33"]),
-    "owners of everything below": ("mkdir -p /etc/a/b; touch /etc/a/b/c; chown -R daemon:adm /etc/a", ["/etc/a/ 0755 daemon:adm", "/etc/a/b/ 0755 daemon:adm", "/etc/a/b/c 0644 daemon:adm"]),
-}  # fmt: skip
+    "owners of everything below": (
+        "mkdir -p /etc/a/b; touch /etc/a/b/c; chown -R daemon:adm /etc/a",
+        ["/etc/a/ 0755 daemon:adm", "/etc/a/b/ 0755 daemon:adm", "/etc/a/b/c 0644 daemon:adm"],
+    ),
+}
 
 
 @pytest.mark.parametrize("case", SMALL)
@@ -443,20 +479,32 @@ def test_small_scripts(tmp_path: Path, case: str) -> None:
 
 UNCLEAR: dict[str, tuple[str, list[int], list[str]]] = {
     "a program that nobody knows": ("touch /etc/a\nfrobnicate /etc/b\n", [3], ["/etc/a 0644 root:root"]),
-    "a condition that cannot be decided": ("if grep -q '^x.*' /etc/a; then\n  touch /etc/b\nfi\ntouch /etc/c", [3], ["/etc/c 0644 root:root"]),
+    "a condition that cannot be decided": (
+        "if grep -q '^x.*' /etc/a; then\n  touch /etc/b\nfi\ntouch /etc/c",
+        [3],
+        ["/etc/c 0644 root:root"],
+    ),
     "an undecided condition that would change nothing": ("if uname -m; then\n  echo x\nfi", [], []),
     "a path that is not known": ("mkdir /etc/$(uname -m)", [2], []),
     "a variable of an undecided branch": ("x=a\nif uname; then x=b; fi\ntouch /etc/$x", [4], []),
-    "an owner that does not exist": ("mkdir /etc/a\nchown nobody-knows /etc/a", [3], ["/etc/a/ 0755 root:root"]),
+    "an owner that does not exist": (
+        "mkdir /etc/a\nchown nobody-knows /etc/a",
+        [3],
+        ["/etc/a/ 0755 root:root"],
+    ),
     "a file of unknown text": ("uname -m > /etc/a", [2], []),
     "a name that is none": ("adduser --system 'a:b'", [2], []),
-    "a case whose word is not known": ("case $(uname -m) in x86) touch /etc/a;; *) rm -rf /etc;; esac", [2, 2], []),
+    "a case whose word is not known": (
+        "case $(uname -m) in x86) touch /etc/a;; *) rm -rf /etc;; esac",
+        [2, 2],
+        [],
+    ),
     "a line that is no shell": ("touch /etc/a\nif then fi (", [3], ["/etc/a 0644 root:root"]),
     "another language": ("#!/usr/bin/perl -w\nmkdir '/etc/a';", [1], []),
     "a loop without end": ("while true; do :; done", [2], []),
-    "functions that call each other": ("f() { g; }\ng() { f; }\nf", [2], []),
+    "functions that call each other": ("f() { g; }\ng() { f; }\nf", [3], []),
     "what is evaluated": ("eval touch /etc/a", [2], []),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", UNCLEAR)
@@ -467,28 +515,75 @@ def test_what_is_not_understood_is_said_with_its_line(tmp_path: Path, case: str)
     assert lines(found) == expected
 
 
-def test_sections_of_debhelper_about_services_are_passed_over_and_lines_keep_their_numbers(tmp_path: Path) -> None:
+def test_sections_of_debhelper_about_services_are_passed_over_and_lines_keep_their_numbers(
+    tmp_path: Path,
+) -> None:
     section = "# Automatically added by dh_installsystemd/13\nfrob\n# End automatically added section\n"
     found = script(tmp_path, f"{section}unknown-program\n")
     assert unrecognised(found) == [(5, "unknown-program")]
 
 
 def test_packages_are_configured_after_what_they_depend_on(tmp_path: Path) -> None:
-    one = package(tmp_path, "a", depends="b (>= 1), c | d", postinst="chown made-by-b /etc/x")
-    other = package(tmp_path, "b", depends="a", postinst="adduser --system made-by-b")
+    one = package(tmp_path, "aa", depends="bb (>= 1), cc | dd", postinst="chown made-by-b /etc/x")
+    other = package(tmp_path, "bb", depends="aa", postinst="adduser --system made-by-b")
     files = package(tmp_path, "z", {"/etc/x": CONF})
-    assert [item.name for item in in_order((one, other))] == ["b", "a"]
+    assert [item.name for item in in_order((one, other))] == ["bb", "aa"]
     found = configured(tmp_path, one, other, files)
     assert "/etc/x 0644 made-by-b:root changed" in lines(found)
 
 
 def test_debconf_answers_are_the_defaults_and_what_config_sets(tmp_path: Path) -> None:
-    templates = "Template: app/a\nType: string\nDefault: one\n\nTemplate: app/b\nType: boolean\nDescription: x\n"
-    text = '. /usr/share/debconf/confmodule\ndb_get app/a\ntouch /etc/$RET\ndb_get app/b\ntouch /etc/x$RET\n'
+    templates = (
+        "Template: app/a\nType: string\nDefault: one\n\nTemplate: app/b\nType: boolean\nDescription: x\n"
+    )
+    text = ". /usr/share/debconf/confmodule\ndb_get app/a\ntouch /etc/$RET\ndb_get app/b\ntouch /etc/x$RET\n"
     app = package(tmp_path, "app", postinst=text, config="db_set app/b two", templates=templates)
     assert lines(configured(tmp_path, app)) == ["/etc/one 0644 root:root", "/etc/xtwo 0644 root:root"]
     unknown = script(tmp_path, text)
     assert [number for number, _ in unrecognised(unknown)] == [4, 6]
+
+
+def test_files_of_the_packages_are_followed_when_a_script_uses_them(tmp_path: Path) -> None:
+    functions = "make() {\n  mkdir /etc/$1\n  frob\n}\nwhere=/etc\nreturn 0\ntouch /etc/not\n"
+    helper = '#!/bin/sh\nset -e\nwhere=/lost\ncase "$1" in install) touch "/etc/$2"; exit 0;; esac\ntouch /etc/no\n'
+    files: Files = {
+        "/usr/share/app/functions": File(content=functions.encode()),
+        "/usr/share/app/helper": File(content=helper.encode(), mode=0o755),
+        "/usr/share/app/program": File(content=b"\x7fELF", mode=0o755),
+    }
+    text = ". /usr/share/app/functions\nmake a\n/usr/share/app/helper install b\ntouch $where/c\n"
+    found = script(tmp_path, f"{text}/usr/share/app/program x\n. /nowhere\n", files)
+    assert lines(found) == ["/etc/a/ 0755 root:root", "/etc/b 0644 root:root", "/etc/c 0644 root:root"]
+    assert [number for number, _ in unrecognised(found)] == [3, 6, 7]
+
+
+STATUS: dict[str, tuple[str, list[str]]] = {
+    "unknown and false is false": (
+        "if uname && [ -e /etc/no ]; then touch /etc/a; else touch /etc/b; fi",
+        ["b"],
+    ),
+    "unknown or true is true": ("if uname || true; then touch /etc/a; fi", ["a"]),
+    "unknown and true is unknown": ("if uname && true; then touch /etc/a; else touch /etc/b; fi", []),
+    "the last status": ("false\n[ $? = 1 ] && touch /etc/a\ntrue\n[ $? = 0 ] && touch /etc/b", ["a", "b"]),
+    "nothing runs": ("pidof x || touch /etc/a; pgrep x || touch /etc/b", ["a", "b"]),
+    "a test without an operator": (
+        "[ x ] && touch /etc/a; [ '' ] || touch /etc/b; [ ! x ] || touch /etc/c",
+        ["a", "b"],
+    ),
+    "parentheses in a test": ("[ \\( a = b -o c = c \\) -a -d /etc ] && touch /etc/a", ["a"]),
+}
+
+
+@pytest.mark.parametrize("case", STATUS)
+def test_what_is_true(tmp_path: Path, case: str) -> None:
+    text, names = STATUS[case]
+    assert [node.path for node in script(tmp_path, text).nodes] == [f"/etc/{name}" for name in names]
+
+
+def test_a_script_that_would_fail_says_where(tmp_path: Path) -> None:
+    found = script(tmp_path, "touch /etc/a\n[ -e /etc/no ] || exit 1\ntouch /etc/b\n")
+    assert lines(found) == ["/etc/a 0644 root:root"]
+    assert unrecognised(found) == [(3, "[ -e /etc/no ] || exit 1")]
 
 
 def test_preinst_runs_before_everything(tmp_path: Path) -> None:
@@ -510,23 +605,29 @@ def test_what_a_package_ships_can_be_removed_and_moved(tmp_path: Path) -> None:
     assert node.content is not None
 
 
-WORDS = st.sampled_from(
-    ["if", "then", "fi", "for", "do", "done", "case", "esac", "in", "while", "{", "}", "(", ")", "$(", "`", '"', "'"]
-    + ["$x", "${x#*a}", "<<E", "E", "\n", ";", ";;", "&&", "||", "|", "!", "[", "]", "*", "mkdir", "-p", "/etc/a"]
-    + ["adduser", "--system", "a", "chown", "-R", "update-alternatives", "--install", "rm", "-rf", "/", "mv", "ln"]
-    + ["x=1", "f()", "f", "cp", "-r", "/etc", "cat", ">", "/etc/x", "\\", "#", "printf", "read", "set", "--", "shift"]
-)
+PIECES = """
+if then fi for do done case esac in while { } ( ) $( ` " ' $x ${x#*a} <<E E ; ;; && || | ! [ ] * mkdir -p
+/etc/a adduser --system a chown -R update-alternatives --install rm -rf / mv ln x=1 f() f cp -r /etc cat >
+/etc/x # printf read set -- shift
+"""
+WORDS = st.sampled_from([*PIECES.split(), "\n", "\\"])
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.one_of(st.text(max_size=300), st.lists(WORDS, max_size=60).map(" ".join)))
 def test_any_text_is_read_to_an_end(tmp_path: Path, text: str) -> None:
-    app = package(tmp_path, "app", {"/etc/a/b": CONF}, postinst=text, preinst=text, config=text, templates=text)
+    app = package(
+        tmp_path, "app", {"/etc/a/b": CONF}, postinst=text, preinst=text, config=text, templates=text
+    )
     tree = Sysroot(app.nodes, (app,))
     found = configure((app,), tree)
     assert configure((app,), tree) == found
     assert all(made.node.path.startswith("/") for made in found.made)
-    assert all(made.node.content or made.node.path in found.contents for made in found.made if made.node.kind.value == "file")
+    assert all(
+        made.node.content or made.node.path in found.contents
+        for made in found.made
+        if made.node.kind.value == "file"
+    )
 
 
 @pytest.mark.parametrize(
@@ -543,7 +644,18 @@ def test_any_text_is_read_to_an_end(tmp_path: Path, text: str) -> None:
         "x='" + "(" * 100_000,
         "while :; do " * 100,
     ],
-    ids=["doubled", "many words", "substitutions", "subshells", "forks", "deep", "many", "heredocs", "quote", "loops"],
+    ids=[
+        "doubled",
+        "many words",
+        "substitutions",
+        "subshells",
+        "forks",
+        "deep",
+        "many",
+        "heredocs",
+        "quote",
+        "loops",
+    ],
 )
 def test_hostile_scripts_end_soon(tmp_path: Path, text: str) -> None:
     assert make_package(tmp_path, "x", {}).name == "x"

@@ -6,6 +6,7 @@ import hashlib
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from builder.elf.object import ElfError
 from builder.errors import BuildError
 from builder.sysroot import Content, Kind, Node, Sysroot
 from tests.support.mkelf import Spec, mkelf, sysroot_of
+from tests.support.mksymbols import Symbol, Tables, wants
 
 ELF = mkelf(Spec(soname="liba.so"))
 DAMAGED = mkelf(Spec(needed=("libb.so",)))[:150]
@@ -210,3 +212,88 @@ def test_elftools_is_imported_only_when_something_is_parsed() -> None:
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
     assert told.stdout.strip() == "False"
+
+
+_WATCHED = frozenset({"dlopen", "iconv_open"})
+
+
+def _uses(tmp_path: Path) -> Sysroot:
+    symbols = (wants("dlopen"), wants("free"), Symbol(name="iconv_open"))
+    body = mkelf(Spec(tables=Tables(symbols=symbols), rodata=b"\0/usr/lib/x\0", writable=False))
+    return sysroot_of({"/a": body, "/text": b"text" * 40}, tmp_path / "p.tar")
+
+
+def test_watched_symbols_are_those_that_a_file_leaves_to_others(tmp_path: Path) -> None:
+    facts = ElfFacts(None, watched=_WATCHED)
+    sysroot = _uses(tmp_path)
+    assert facts.imports(_node(sysroot, "/a")) == {"dlopen"}
+    assert facts.imports(_node(sysroot, "/text")) == frozenset()
+    assert ElfFacts(None).imports(_node(sysroot, "/a")) == frozenset()
+
+
+def test_lists_are_kept_on_disk_for_one_set_of_symbols(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = _node(_uses(tmp_path), "/a")
+    cache = tmp_path / "cache"
+    facts = ElfFacts(cache, watched=_WATCHED)
+    assert facts.imports(node) == {"dlopen"}
+    assert facts.named_paths(node) == {"/usr/lib/x"}
+    facts.save()
+    others = ElfFacts(cache, watched=frozenset({"free"}))
+    assert others.imports(node) == {"free"}
+    _forbid_reading(monkeypatch)
+    later = ElfFacts(cache, watched=_WATCHED)
+    assert later.imports(node) == {"dlopen"}
+    assert later.named_paths(node) == {"/usr/lib/x"}
+    with pytest.raises(AssertionError):
+        ElfFacts(cache, watched=frozenset({"free"})).imports(node)
+
+
+def test_facts_without_watched_symbols_keep_those_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sysroot = _uses(tmp_path)
+    facts = ElfFacts(tmp_path / "cache", watched=_WATCHED)
+    facts.imports(_node(sysroot, "/a"))
+    facts.save()
+    plain = ElfFacts(tmp_path / "cache")
+    plain.of(_node(sysroot, "/text"))
+    plain.save()
+    _forbid_reading(monkeypatch)
+    later = ElfFacts(tmp_path / "cache", watched=_WATCHED)
+    assert later.imports(_node(sysroot, "/a")) == {"dlopen"}
+
+
+def test_damaged_symbols_are_passed_over_and_told(tmp_path: Path) -> None:
+    body = mkelf(Spec(soname="x", tables=Tables(symbols=(wants("dlopen"),))))
+    at = body.index((6).to_bytes(8, "little"), 0x100)
+    body = body[: at + 8] + b"\xff" * 8 + body[at + 16 :]
+    node = _node(sysroot_of({"/a": body}, tmp_path / "store"), "/a")
+    for _ in range(2):  # the second time from the cache
+        facts = ElfFacts(tmp_path / "cache", watched=_WATCHED)
+        assert facts.imports(node) == frozenset()
+        assert facts.damaged == {"/a": "/a is a damaged ELF file: its symbol table is in no segment"}
+        with pytest.raises(ElfError):
+            facts.symbols(node)
+        facts.save()
+
+
+def test_symbols_are_read_once_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sysroot = _uses(tmp_path)
+    facts = ElfFacts(None)
+    first = facts.symbols(_node(sysroot, "/a"))
+    assert facts.symbols(_node(sysroot, "/text")) is None
+    _forbid_reading(monkeypatch)
+    assert facts.symbols(_node(sysroot, "/a")) is first
+
+
+def test_lists_of_a_file_without_a_checksum_stay_in_memory(tmp_path: Path) -> None:
+    node = _node(_uses(tmp_path), "/a")
+    content = node.content
+    assert content is not None
+    loose = replace(node, content=replace(content, sha256=""))
+    facts = ElfFacts(tmp_path / "cache", watched=_WATCHED)
+    assert facts.imports(loose) == {"dlopen"}
+    facts.save()
+    assert not (tmp_path / "cache").exists()

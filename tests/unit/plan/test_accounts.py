@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from builder.errors import ResolutionError
 from builder.plan.accounts import NOBODY, make_accounts
 from builder.recipe.model import Group, Owner, User
+from builder.sources.debian.configure.model import Configuration, ConfiguredGroup, ConfiguredUser
 from builder.sysroot import Kind, Node
 
 ROOT = "root:x:0:0::/root:/usr/sbin/nologin\n"
@@ -138,6 +141,87 @@ def test_a_name_without_an_account_is_an_error_with_the_key_that_mends_it() -> N
     with pytest.raises(ResolutionError, match="The group shop of /etc/x has no account") as caught:
         make_accounts((), (), ()).owner_ids(Owner(user="root", group="shop"), asked_by="/etc/x")
     assert "[groups.shop]" in str(caught.value.hint)
+
+
+def adds(
+    *users: ConfiguredUser, groups: tuple[str, ...] = (), package: str = "p", gid: int | None = None
+) -> Configuration:
+    names = (*groups, *(user.group for user in users if user.group == user.name))
+    return Configuration(
+        users=users,
+        groups=tuple(ConfiguredGroup(name=name, gid=gid, package=package) for name in names),
+    )
+
+
+REDIS = ConfiguredUser(name="redis", group="redis", home="/var/lib/redis", comment="R", package="p")
+PRESENT = frozenset({"p"})
+
+
+def test_users_of_packages_in_the_image_are_written_with_a_number_of_their_name() -> None:
+    accounts = make_accounts((), (), (), configuration=adds(REDIS), present=PRESENT)
+    assert accounts.passwd().decode() == ROOT + "redis:x:857:857:R:/var/lib/redis:/usr/sbin/nologin\n" + LAST
+    assert accounts.group() == b"root:x:0:\nredis:x:857:\nnogroup:x:65534:\n"
+
+
+def test_users_of_other_packages_are_written_when_asked_for_or_owning() -> None:
+    def names(*nodes: Node, asked: frozenset[str] = frozenset()) -> list[str]:
+        accounts = make_accounts((), (), nodes, configuration=adds(REDIS), asked=asked)
+        return [user.name for user in accounts.users]
+
+    assert names() == ["root", "nobody"]
+    assert names(asked=frozenset({"redis"})) == ["root", "redis", "nobody"]
+    assert names(owned("redis")) == ["root", "redis", "nobody"]
+    assert names(owned("", 0, "redis")) == ["root", "nobody"]
+
+
+def test_numbers_do_not_depend_on_other_names_unless_they_meet() -> None:
+    users = [replace(REDIS, name=f"u{number}", group=f"u{number}") for number in range(40)]
+    alone = {
+        user.name: make_accounts((), (), (), configuration=adds(user), present=PRESENT).uids[user.name]
+        for user in users
+    }
+    together = make_accounts((), (), (), configuration=adds(*users), present=PRESENT)
+    moved = [name for name, uid in together.uids.items() if alone.get(name, uid) != uid]
+    assert len(moved) <= len(alone) - len(set(alone.values()))
+    assert len(set(together.uids.values())) == len(together.uids)
+    assert all(together.gids[name] == uid for name, uid in together.uids.items() if name != "nobody")
+    again = make_accounts((), (), (), configuration=adds(*reversed(users)), present=PRESENT)
+    assert (again.uids, again.gids) == (together.uids, together.gids)
+
+
+def test_the_recipes_own_accounts_win_by_name_and_their_numbers_are_free_for_nobody_else() -> None:
+    own = User(name="redis", uid=999, home="/data")
+    accounts = make_accounts([own], (), (), configuration=adds(REDIS), present=PRESENT)
+    assert accounts.uids["redis"] == accounts.gids["redis"] == 999
+    assert accounts.users[1] == own
+    taken = make_accounts([User(name="app", uid=857)], (), (), configuration=adds(REDIS), present=PRESENT)
+    assert (taken.uids["redis"], taken.gids["redis"]) == (858, 858)
+    group = make_accounts((), [Group(name="redis", gid=70)], (), configuration=adds(REDIS), present=PRESENT)
+    assert (group.gids["redis"], group.uids["redis"]) == (70, 70)
+
+
+def test_fixed_numbers_and_groups_of_debian() -> None:
+    user = replace(REDIS, uid=600, group="adm", groups=("mail", "lost", "extra"))
+    accounts = make_accounts(
+        (), (), (), configuration=adds(user, groups=("extra",), gid=700), present=PRESENT
+    )
+    assert "redis:x:600:4:" in accounts.passwd().decode()
+    assert accounts.group() == b"root:x:0:\nadm:x:4:\nmail:x:8:redis\nextra:x:700:redis\nnogroup:x:65534:\n"
+
+
+def test_static_accounts_are_known_when_something_names_them() -> None:
+    accounts = make_accounts((), (), (), asked=frozenset({"www-data"}))
+    assert "www-data:x:33:33::/var/www:/usr/sbin/nologin\n" in accounts.passwd().decode()
+    assert "www-data:x:33:\n" in accounts.group().decode()
+    packaged = make_accounts((), (), [owned("man", 6, "man", 12)])
+    assert "man:x:6:12::/var/cache/man:" in packaged.passwd().decode()
+    assert packaged.gids["man"] == 12
+
+
+def test_when_no_number_is_left_it_is_said() -> None:
+    users = [replace(REDIS, name=f"u{number}", group="nogroup") for number in range(901)]
+    with pytest.raises(ResolutionError, match="No number from 100 to 999 is left"):
+        make_accounts((), (), (), configuration=adds(*users), present=PRESENT)
 
 
 NAMES = st.sampled_from(["root", "a", "b", "c", "nobody", "nogroup"])

@@ -102,9 +102,8 @@ def test_long_and_unprintable_texts_are_shortened() -> None:
 
 
 def test_a_failure_shows_the_cause_and_how_to_look_again() -> None:
-    stderr = (
-        "\x1b[31mstart\n/a: error while loading shared libraries: libz.so.1: cannot open shared object file\n"
-    )
+    cause = "/a: error while loading shared libraries: libz.so.1: cannot open shared object file"
+    stderr = f"\x1b[31mstart\n{cause}\n"
     outcome = Outcome(
         failures=[("exit code 0", "exit code 127")],
         programs=[program(127, stderr=stderr)],

@@ -16,7 +16,7 @@ _EDGES = len(r"\b\b")
 _OWNER_TEST = re.compile(r"test -([OG]) (/[^\s&|;]+)")
 _OWNER_TESTS = re.compile(r"\s*test -[OG] /[^\s&|;]+(?:\s*&&\s*test -[OG] /[^\s&|;]+)*\s*")
 _NO_ANSWER = """
-uname hostname date pidof ls wc sort uniq tail awk dpkg-query md5sum sha256sum cmp diff cksum ucfq ps ss
+uname hostname date ls wc sort uniq tail awk dpkg-query md5sum sha256sum cmp diff cksum ucfq ps ss
 logname whoami runlevel du
 systemd-detect-virt ischroot mountpoint netstat ip df expr seq yes debconf-show realpath"""
 """Programs that only say something, which is not known."""
@@ -29,6 +29,11 @@ def unknown(shell: Shell, _: list[str]) -> Verdict:
 
 
 # ---- filters ---------------------------------------------------------------------------------------
+
+
+def _no_process(_: Shell, __: list[str]) -> Verdict:
+    """Nothing runs on a fresh root."""
+    return False
 
 
 def _cut(shell: Shell, arguments: list[str]) -> Verdict:
@@ -239,6 +244,8 @@ def _stat(shell: Shell, arguments: list[str]) -> Verdict:
 FILTER_COMMANDS: dict[str, Handler] = {
     **dict.fromkeys(_NO_ANSWER.split(), unknown),
     "cut": _cut,
+    "pidof": _no_process,
+    "pgrep": _no_process,
     "grep": _grep,
     "fgrep": _grep,
     "egrep": _grep,

@@ -39,7 +39,9 @@ def _false(_: Shell, __: list[str]) -> Verdict:
 
 def _exit(shell: Shell, arguments: list[str]) -> Verdict:
     if arguments:
-        shell.status = arguments[0] == "0"
+        shell.status = _status(arguments[0])
+    if shell.status is False:
+        shell.unclear()  # installing does not fail: something before was misunderstood
     raise Exit
 
 
@@ -140,8 +142,7 @@ def _cat(shell: Shell, arguments: list[str]) -> Verdict:
 def _source(shell: Shell, arguments: list[str]) -> Verdict:
     if arguments and arguments[0] in _CONFMODULES:
         return True
-    shell.unclear()
-    return None
+    return shell.include(arguments[0]) if arguments else False
 
 
 def _command(shell: Shell, arguments: list[str]) -> Verdict:

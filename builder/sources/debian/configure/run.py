@@ -13,7 +13,7 @@ from builder.sources.debian.configure.commands import COMMANDS
 from builder.sources.debian.configure.conditions import Verdict
 from builder.sources.debian.configure.model import Configuration, Diversion, ScriptReport
 from builder.sources.debian.configure.pam import lay_common_files
-from builder.sources.debian.configure.shell import Handler, Shell
+from builder.sources.debian.configure.shell import SHELLS, Handler, Shell
 from builder.sources.debian.configure.system import System, TooMuchError
 from builder.sources.debian.configure.sysusers import FOLDER as SYSUSERS
 from builder.sources.debian.configure.sysusers import apply_sysusers
@@ -47,7 +47,6 @@ _SERVICES = frozenset(
 )
 """Sections of debhelper that leave nothing in an image: services, byte code, earlier versions' conffiles."""
 _NOTHING = re.compile(r"(?:^[ \t]*(?:#[^\n]*|set [^\n]*|exit 0|:)?\n)*", re.MULTILINE)
-_SHELLS = re.compile(r"#!\s*/(?:usr/)?bin/(?:ba|da)?sh\b")
 _DEPENDENCIES = re.compile(r"^(?:Pre-)?Depends:((?:[^\n]|\n[ \t])*)", re.MULTILINE)
 _DEPENDENCY = re.compile(r"(?:^|[,|])\s*([a-z0-9][a-z0-9+.-]+)")
 _ANSWER = re.compile(r"^Template:[ \t]*(\S+)((?:\n[^\n]+)*)", re.MULTILINE)
@@ -72,7 +71,7 @@ def diversions(packages: Iterable[Package]) -> tuple[Diversion, ...]:
     found: list[Diversion] = []
     for package in packages:
         script = package.scripts.get("preinst", "")
-        if "dpkg-divert" in script and _SHELLS.match(script):
+        if "dpkg-divert" in script and SHELLS.match(script):
             system = System(Sysroot(()))
             Shell(system, package.name, _stripped(script), arguments=("install",), handlers=COMMANDS).run()
             found += system.diversions
@@ -143,7 +142,7 @@ class _Run:
         if _NOTHING.fullmatch(text):
             return
         shell = self._shell(package.name, name, text, arguments)
-        if not _SHELLS.match(text):
+        if not SHELLS.match(text):
             shell.unclear(1)
             return
         if "db_" in text:
@@ -185,7 +184,7 @@ class _Run:
             return None
         answers = _defaults(templates)
         config = package.scripts.get("config", "")
-        if _SHELLS.match(config):
+        if SHELLS.match(config):
             shell = Shell(
                 self._system, package.name, config, arguments=("configure", ""), handlers=self._handlers
             )

@@ -7,6 +7,7 @@ commands themselves are in the tables of language.py and commands.py.
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Iterator, Mapping
 
 from builder.sources.debian.configure.conditions import Verdict, negated
@@ -19,6 +20,7 @@ from builder.sources.debian.configure.expand import (
 )
 from builder.sources.debian.configure.flow import Exit, Findings, Leave, Return
 from builder.sources.debian.configure.parse import commands_of
+from builder.sources.debian.configure.redirect import redirected
 from builder.sources.debian.configure.syntax import (
     UNKNOWN,
     AndOr,
@@ -29,7 +31,6 @@ from builder.sources.debian.configure.syntax import (
     Group,
     If,
     Pipeline,
-    Redirect,
     Sequence,
     Simple,
     While,
@@ -42,7 +43,10 @@ MOST_STEPS = 20_000
 _MOST_CALLS = 24
 _MOST_OUTPUT = 1 << 16
 _MOST_REPORTED = 200
-_QUIET_DEVICES = ("/dev/",)
+_PURE = frozenset({"[", "test", "true", "false", ":"})
+
+SHELLS = re.compile(r"#!\s*/(?:usr/)?bin/(?:ba|da)?sh\b")
+"""How a shell script starts."""
 
 Handler = Callable[["Shell", list[str]], Verdict]
 
@@ -78,6 +82,10 @@ class Shell:
         self.status: Verdict = True
         self._script = script
         self._output: list[str] | None = None
+        self._outside = 0
+        """Line that a file of the packages is read for; 0 in the script itself."""
+        self._borrowed: set[str] = set()
+        """Functions that such files define."""
         self._steps = 0
         self._calls = 0
 
@@ -98,7 +106,7 @@ class Shell:
 
     def unclear(self, line: int | None = None) -> None:
         """Report the line of the present command as not recognised."""
-        number = self.line if line is None else line
+        number = self._outside or (self.line if line is None else line)
         lines = self._script.split("\n", number)
         text = lines[number - 1].strip() if len(lines) >= number else ""
         if len(self.findings.unrecognised) < _MOST_REPORTED:
@@ -109,11 +117,48 @@ class Shell:
         if name in self.functions:
             return self._call_function(name, arguments)
         handler = self.handlers.get(name) or self.handlers.get(name.rpartition("/")[2])
+        if handler is None and name.startswith("/") and SHELLS.match(self.system.read(name)):
+            return self.helper(name, arguments)
         verdict = handler(self, arguments) if handler is not None else None
         if verdict is None and handler is None:
             self.write(UNKNOWN)
             self.unclear()
         return verdict
+
+    def include(self, path: str) -> Verdict:
+        """``. path``: follow a file of the packages here; None, and a report, when it is not known."""
+        text = self.system.read(path) if self.system.knows(path) else UNKNOWN
+        if text == UNKNOWN or self._calls >= _MOST_CALLS:
+            self.unclear()
+            return None
+        outside, self._outside = self._outside, self._outside or self.line
+        known = set(self.functions)
+        self._calls += 1
+        status: Verdict = True
+        try:
+            for command in commands_of(text):
+                status = self.execute(command)
+        except ShellSyntaxError:
+            self.unclear()
+            status = None
+        except Return as end:
+            status = end.status
+        finally:
+            self._outside = outside
+            self._borrowed |= set(self.functions) - known
+            self._calls -= 1
+        return status
+
+    def helper(self, path: str, arguments: list[str]) -> Verdict:
+        """A program that is a shell script of the packages: followed as one of its own."""
+        before = (self.variables, self.arguments, self.functions)
+        self.variables, self.arguments, self.functions = dict(self.variables), arguments, {}
+        try:
+            return self.include(path)
+        except Exit:
+            return self.status
+        finally:
+            self.variables, self.arguments, self.functions = before
 
     # ---- running -----------------------------------------------------------------------------------
 
@@ -136,6 +181,7 @@ class Shell:
             raise TooMuchError("the script does not come to an end")
         self.line = command.line
         self.status = self._dispatch(command)
+        self.variables["?"] = UNKNOWN if self.status is None else "01"[not self.status]
         return self.status
 
     def _dispatch(self, command: Command) -> Verdict:  # noqa: C901, PLR0911 (one line for each kind of command)
@@ -157,7 +203,7 @@ class Shell:
             case Case():
                 return self._case(command)
             case Group():
-                return self._redirected(command.redirects, lambda: self._group(command))
+                return redirected(self, command.redirects, lambda: self._group(command))
             case Function():
                 self.functions[command.name] = command.body
                 return True
@@ -171,9 +217,12 @@ class Shell:
     def _and_or(self, command: AndOr) -> Verdict:
         status = self.execute(command.first)
         for operator, one in command.rest:
-            if status is None:
+            if status is None and first_word(one) in _PURE:
+                # Unknown and false is false; unknown or true is true.
+                decided = self.execute(one)
+                status = decided if decided is (operator == "||") else None
+            elif status is None:
                 self._skip(one)
-                status = True if operator == "||" and first_word(one) in {"true", ":"} else None
             elif status is (operator == "&&"):
                 status = self.execute(one)
         return status
@@ -222,10 +271,16 @@ class Shell:
             self.variables, self.arguments, self.umask = variables, arguments, umask
 
     def _capture(self, command: Command) -> tuple[Verdict, str]:
+        with self.capturing() as captured:
+            status = self._contained(command)
+        return status, "".join(captured)
+
+    @contextlib.contextmanager
+    def capturing(self) -> Iterator[list[str]]:
+        """Collect what is written meanwhile."""
         outside, self._output = self._output, []
         try:
-            status = self._contained(command)
-            return status, "".join(self._output)
+            yield self._output
         finally:
             self._output = outside
 
@@ -239,9 +294,7 @@ class Shell:
         return self._contained(command.body) if command.subshell else self.execute(command.body)
 
     def _for(self, command: For) -> Verdict:
-        values = (
-            list(self.arguments) if command.words is None else expand_fields(command.words, self._scope())
-        )
+        values = list(self.arguments) if command.words is None else expand_fields(command.words, self.scope())
         if any(value == UNKNOWN for value in values):
             self._skip(command.body)
             return None
@@ -277,7 +330,7 @@ class Shell:
                     return True
 
     def _case(self, command: Case) -> Verdict:
-        scope = self._scope()
+        scope = self.scope()
         text = expand_text(command.word, scope)
         for patterns, body in command.items:
             verdicts = [matches(text, expand_pattern(pattern, scope)) for pattern in patterns]
@@ -290,7 +343,8 @@ class Shell:
 
     # ---- simple commands ---------------------------------------------------------------------------
 
-    def _scope(self) -> Scope:
+    def scope(self) -> Scope:
+        """What words are expanded with here."""
         return Scope(
             variables=self.variables,
             arguments=self.arguments,
@@ -300,18 +354,18 @@ class Shell:
         )
 
     def _simple(self, command: Simple) -> Verdict:
-        scope = self._scope()
+        scope = self.scope()
         self.status = True
         for name, word in command.assignments:
             self.variables[name] = expand_text(word, scope)
         if not command.words:
             status = self.status
-            return self._redirected(command.redirects, lambda: status) if command.redirects else status
+            return redirected(self, command.redirects, lambda: status) if command.redirects else status
         fields = expand_fields(command.words, scope)
         if not fields:
             return self.status
         if command.redirects:
-            return self._redirected(command.redirects, lambda: self._run(fields, command.line))
+            return redirected(self, command.redirects, lambda: self._run(fields, command.line))
         return self._run(fields, command.line)
 
     def _run(self, fields: list[str], line: int) -> Verdict:
@@ -327,57 +381,11 @@ class Shell:
         if self._calls > _MOST_CALLS:
             raise TooMuchError("functions call each other without end")
         before, self.arguments = self.arguments, arguments
+        outside, self._outside = self._outside, self._outside or (self.line if name in self._borrowed else 0)
         try:
             return self.execute(self.functions[name])
         except Return as end:
             return end.status
         finally:
-            self.arguments = before
+            self.arguments, self._outside = before, outside
             self._calls -= 1
-
-    # ---- redirections ------------------------------------------------------------------------------
-
-    def _redirected(self, redirects: tuple[Redirect, ...], action: Callable[[], Verdict]) -> Verdict:
-        scope = self._scope()
-        before = self.input
-        file: tuple[str, bool] | None = None
-        silent = False
-        for redirect in redirects:
-            target = expand_text(redirect.target, scope)
-            if redirect.operator in {"<<", "<<-", "<<<", "<"}:
-                self.input = self.system.read(target) if redirect.operator == "<" else target
-            elif redirect.descriptor in {-1, 1} and redirect.operator != "<&":
-                silent = silent or target in {"2", "-"} or target.startswith(_QUIET_DEVICES)
-                file = None if silent or target == "1" else (target, redirect.operator.endswith(">>"))
-        with self._output_to(None if not silent and file is None else []) as captured:
-            status = action()
-        self.input = before
-        if file is not None and captured is not None:
-            self._write_file(*file, "".join(captured))
-        return status
-
-    @contextlib.contextmanager
-    def _output_to(self, pieces: list[str] | None) -> Iterator[list[str] | None]:
-        """Collect output in ``pieces``; None leaves it where it goes."""
-        outside = self._output
-        if pieces is not None:
-            self._output = pieces
-        try:
-            yield pieces
-        finally:
-            self._output = outside
-
-    def _write_file(self, path: str, append: bool, text: str) -> None:
-        if not self.system.knows(path):
-            self.unclear()
-            return
-        place = self.system.place(path, follow=True)
-        if append and self.system.get(place) is not None:
-            text = self.system.read(place) + text
-        mode = 0o666 & ~self.umask
-        if not self.system.write(
-            place, text, package=self.package, detail="written by its script", mode=mode
-        ):
-            self.unclear()
-        elif not path.startswith("/tmp/"):  # noqa: S108 (a path inside the root)
-            self.say(f"writes {path}")

@@ -1,0 +1,183 @@
+"""Packages installed for real in a chroot, against what their scripts are read to come to."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import tarfile
+import time
+from dataclasses import dataclass
+
+import pytest
+
+from builder.engine.command import MachineRunner
+from builder.oci import Platform
+from builder.progress import Silent
+from builder.recipe.model import DebianSource
+from builder.sources.debian.apt_sources import machine_mirrors
+from builder.sources.debian.archive import DebianArchive, Effects, Freshness, acquire, lock, merged_tree
+from builder.sources.debian.configure.model import Configuration, static_groups, static_users
+from builder.sources.debian.configure.run import configure
+from builder.sysroot import Kind, Node
+from builder.transport import Transport
+from tests.support.tools import need
+
+pytestmark = [pytest.mark.network, pytest.mark.tools]
+
+SUITE = "trixie"
+PACKAGES = (
+    *("redis-server", "postgresql-common", "openssh-server", "nginx", "haproxy", "memcached", "php8.4-fpm"),
+    *("php8.4-mysql", "dbus", "exim4-daemon-light", "libblas3", "libopenblas0-pthread", "gawk", "vim-tiny"),
+    *("mosquitto", "unbound", "tor", "apache2", "varnish", "libpam-cap", "libnginx-mod-http-geoip", "tzdata"),
+)
+
+# mmdebstrap takes the machine's identity away.
+NOT_OURS = re.compile(r"/(?:dev|proc|sys|run|tmp)(?:/.*)?|/var/(?:run|lock)|/var/lib/dbus/machine-id")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Root:
+    """An installed root: paths as tar has them, and lines of passwd and group by name."""
+
+    paths: dict[str, tarfile.TarInfo]
+    users: dict[str, list[str]]
+    groups: dict[str, list[str]]
+    texts: dict[str, bytes]
+    packages: tuple[str, ...]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Root:
+    need("mmdebstrap")
+    folder = tmp_path_factory.mktemp("installed")
+    tar = folder / "root.tar"
+    options = ["--quiet", "--variant=apt", f"--include={','.join(PACKAGES)}", SUITE, str(tar)]
+    subprocess.run(["mmdebstrap", *options], check=True, timeout=900)
+    with tarfile.open(tar) as archive:
+        paths = {f"/{member.name.removeprefix('./')}": member for member in archive}
+        texts = {
+            path: body.read()
+            for path, member in paths.items()
+            if path.startswith("/etc/") and (body := _open(archive, member)) is not None
+        }
+        status = archive.extractfile("./var/lib/dpkg/status")
+        assert status is not None
+        packages = tuple(re.findall(r"^Package: (\S+)$", status.read().decode(), re.MULTILINE))
+    tar.unlink()
+    return Root(
+        paths=paths,
+        texts=texts,
+        packages=packages,
+        users=_rows(texts["/etc/passwd"]),
+        groups=_rows(texts["/etc/group"]),
+    )
+
+
+def _open(archive: tarfile.TarFile, member: tarfile.TarInfo):  # type: ignore[no-untyped-def]  # noqa: ANN202 (typeshed's own)
+    return archive.extractfile(member) if member.isfile() else None
+
+
+def _rows(text: bytes) -> dict[str, list[str]]:
+    return {line.partition(":")[0]: line.split(":") for line in text.decode().splitlines()}
+
+
+@pytest.fixture(scope="module")
+def ours(root: Root, tmp_path_factory: pytest.TempPathFactory) -> Configuration:
+    mirrors = machine_mirrors()
+    if mirrors is None:
+        pytest.skip("this machine has no apt sources of Debian's archive")
+    names = ("http_proxy", "https_proxy", "no_proxy")
+    proxies = {name: os.environ[name] for name in names if name in os.environ}
+    effects = Effects(
+        transport=lambda: Transport(progress=Silent(), proxies=proxies),
+        runner=MachineRunner(os.environ),
+        clock=time.time,
+        progress=Silent(),
+    )
+    cache = tmp_path_factory.mktemp("cache")
+    source = DebianSource(name="os", suite=SUITE, packages=root.packages)
+    archive = DebianArchive(
+        source=source, platform=Platform("linux", _architecture()), mirrors=mirrors, cache=cache
+    )
+    day = Freshness(max_age=86400.0)
+    locked = tuple(one for one in lock(archive, day, effects) if one.name in root.packages)
+    packages = acquire(locked, cache=cache, freshness=day, effects=effects)
+    return configure(packages, merged_tree(packages))
+
+
+def _architecture() -> str:
+    return {"x86_64": "amd64", "aarch64": "arm64"}[os.uname().machine]
+
+
+def test_users_and_groups_are_the_installed_ones(root: Root, ours: Configuration) -> None:
+    numbers = {row[2]: name for name, row in root.groups.items()}
+    real = {name: (numbers[row[3]], row[5], row[6]) for name, row in root.users.items()}
+    found = {user.name: (user.group, user.home, user.shell) for user in ours.users}
+    assert found == {name: row for name, row in real.items() if name not in static_users()}
+    groups = {group.name for group in ours.groups}
+    assert groups == set(root.groups) - set(static_groups())
+    for user in ours.users:
+        assert {name for name, row in root.groups.items() if user.name in row[3].split(",")} == set(
+            user.groups
+        )
+
+
+def test_what_is_made_is_as_installed(root: Root, ours: Configuration) -> None:
+    users = {int(row[2]): name for name, row in root.users.items()}
+    groups = {int(row[2]): name for name, row in root.groups.items()}
+    wrong = []
+    for node in ours.nodes:
+        real = root.paths.get(node.path)
+        if NOT_OURS.fullmatch(node.path):
+            continue
+        if real is None or _shown(node, users, groups) != _installed(real, users, groups):
+            wrong.append(
+                f"{node.path}: {_shown(node, users, groups)} {real and _installed(real, users, groups)}"
+            )
+        elif ours.contents.get(node.path, b"") != root.texts.get(node.path, b"") and _is_text(node, ours):
+            wrong.append(f"{node.path}: other bytes")
+    assert wrong == []
+    assert len(ours.nodes) > 200
+
+
+def _is_text(node: Node, ours: Configuration) -> bool:
+    return node.path in ours.contents and node.path.startswith("/etc/")
+
+
+def _shown(node: Node, users: dict[int, str], groups: dict[int, str]) -> tuple[str, ...]:
+    if node.kind is Kind.SYMLINK:
+        return ("link", node.target)
+    owner = (node.user or users[node.uid], node.group or groups[node.gid])
+    return (node.kind.value, f"{node.mode:04o}", *owner)
+
+
+def _installed(member: tarfile.TarInfo, users: dict[int, str], groups: dict[int, str]) -> tuple[str, ...]:
+    if member.issym():
+        return ("link", member.linkname)
+    kind = Kind.DIRECTORY if member.isdir() else Kind.FILE
+    return (kind.value, f"{member.mode:04o}", users[member.uid], groups[member.gid])
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/etc/alternatives/awk",
+        "/etc/alternatives/vi",
+        "/etc/php/8.4/fpm/conf.d/20-mysqli.ini",
+        "/etc/apache2/mods-enabled/mpm_event.load",
+        "/etc/nginx/sites-enabled/default",
+        "/etc/nginx/modules-enabled/50-mod-http-geoip.conf",
+        "/etc/pam.d/common-auth",
+        "/etc/pam.d/common-session-noninteractive",
+        "/etc/ssh/sshd_config",
+        "/etc/localtime",
+        "/var/lib/redis",
+    ],
+)
+def test_what_programs_look_for_is_made(ours: Configuration, path: str) -> None:
+    assert path in {node.path for node in ours.nodes}
+
+
+def test_removed_paths_are_not_installed(root: Root, ours: Configuration) -> None:
+    assert not [path for path in ours.removed if path in root.paths and not NOT_OURS.fullmatch(path)]
