@@ -30,7 +30,7 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 @click.command("deps")
-@click.argument("files", nargs=-1, metavar="FILE...")
+@click.argument("files", nargs=-1, metavar="[FILE]...")
 @click.option(
     "--root",
     "folder",
@@ -107,7 +107,11 @@ class _Examiner:
             self._sysroot, self.resolver = self._fresh()
         self._left -= 1
         place = self._place(path)
-        scope = self.resolver.scope(place)
+        try:
+            scope = self.resolver.scope(place)
+        except ResolutionError:
+            self._left = 0  # what a hostile file made it remember must not be the next one's burden
+            raise
         if scope is None:
             raise _NotElfError(f"{path} is not an ELF file")
         return scope

@@ -6,9 +6,14 @@ from builder.elf.ldcache import LD_SO_CACHE, CacheEntry, library_flags
 from builder.elf.ldconf import is_library_name, listed
 from builder.elf.loader import Loader
 from builder.elf.object import DF_1_NODEFLIB, ELFOSABI_GNU, ELFOSABI_NONE, ET_DYN, ET_EXEC, ElfObject
-from builder.elf.search import MAX_NAME, Answer, Found, Loaded, Outcome, Place, Refused, Tree, join
+from builder.elf.search import MAX_NAME, Answer, Found, Loaded, Outcome, Place, Refused, Tree, join, too_many
 from builder.elf.tokens import Tokens, folder_of, folders_of
 from builder.sysroot import Lookup, Node
+
+_MAX_LOOKED = 300_000
+"""Names in folders that are looked for. Five thousand files of a distribution come to three thousand."""
+_MAX_FOLDERS = 4096
+"""Folders of one search path. The longest real ones have some ten."""
 
 _STOP = Refused("", "its symbolic links loop")
 """A loop of links ends the search along one path, not the whole search (ELOOP in open_path)."""
@@ -71,6 +76,8 @@ class GlibcSearch:
             return Answer(self._exact(name, requester))
         if len(name.encode("utf-8", "surrogateescape")) > MAX_NAME:
             return Answer(None)
+        if len(self._looked) > _MAX_LOOKED:
+            raise too_many(name, requester.found.path)
         variants: tuple[Found, ...] = ()
         for place in requester.places:
             answer = self._along(place, name)
@@ -95,6 +102,8 @@ class GlibcSearch:
         folders = self._paths.get(key)
         if folders is None:
             tokens = self._tokens(found.opened)
+            if text.count(":") >= _MAX_FOLDERS:
+                raise too_many("libraries", found.path)
             parts = folders_of(tokens.expand(part) for part in text.split(":"))
             folders = self._paths[key] = self._tree.known(parts, tag, found.path)
         return (Place(tag, folders),)

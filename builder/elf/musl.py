@@ -6,10 +6,14 @@ from collections.abc import Iterator
 
 from builder.elf.loader import Loader
 from builder.elf.object import ElfObject
-from builder.elf.search import MAX_NAME, Answer, Found, Loaded, Outcome, Place, Refused, Tree, join
+from builder.elf.search import MAX_NAME, Answer, Found, Loaded, Outcome, Place, Refused, Tree, join, too_many
 from builder.elf.tokens import folder_of, folders_of, musl_expand
 from builder.sysroot import Lookup, Node
 
+_MAX_LOOKED = 3_000_000
+"""Look-ups of one search, which remembers none. A distribution's files come to some ten for each."""
+_MAX_FOLDERS = 4096
+"""Folders of one search path. The longest real ones have some ten."""
 _MUSL_RESERVED = ("libc.", "libpthread.", "librt.", "libm.", "libdl.", "libutil.", "libxnet.")
 
 
@@ -27,6 +31,7 @@ class MuslSearch:
         self._loader = loader
         self._target = target
         self._environment = (Place("LD_LIBRARY_PATH", library_path),) if library_path else ()
+        self._looked = 0
         self._default = Place("default folder", loader.folders)
 
     def describe(self, node: Node) -> ElfObject | str:
@@ -49,6 +54,8 @@ class MuslSearch:
         text = found.elf.rpath if found.elf.runpath is None else found.elf.runpath
         expanded = musl_expand(text, folder_of(found.opened)) if text else None
         if expanded:
+            if expanded.count(":") + expanded.count("\n") >= _MAX_FOLDERS:
+                raise too_many("libraries", found.path)
             parts = folders_of(part for part in expanded.replace("\n", ":").split(":") if part)
             inherited = (Place(tag, self._tree.known(parts, tag, found.path)), *inherited)
         return Loaded(found, parent, inherited, (*self._environment, *inherited))
@@ -67,6 +74,9 @@ class MuslSearch:
         if not name or len(name.encode("utf-8", "surrogateescape")) > MAX_NAME:
             return Answer(None)
         for label, folder in self._every(requester):
+            self._looked += 1
+            if self._looked > _MAX_LOOKED:
+                raise too_many(name, requester.found.path)
             found = self._tree.file(folder, name)
             outcome = None if found is None else self._judge(join(folder, name), found, f"{label} {folder}")
             if outcome is not None:

@@ -15,6 +15,7 @@ from builder.elf.facts import ElfFacts
 from builder.elf.ldconf import cache_folders
 from builder.elf.object import ElfError, ElfObject
 from builder.elf.tokens import Folders
+from builder.errors import ResolutionError
 from builder.sysroot import Kind, Lookup, Node, Sysroot
 
 if TYPE_CHECKING:
@@ -172,6 +173,14 @@ class Tree:
                 f"{tag} {folder!r} of {path} is relative to the working directory and was not searched"
             ] = None
         return folders.known
+
+
+def too_many(name: str, requester: str) -> ResolutionError:
+    """Make the error that ends a search without end: hostile files name folders and libraries by the million."""
+    return ResolutionError(
+        f"The search for {name} was given up: {requester} and what loads it name too many folders and libraries",
+        hint="leave that file out: no real program comes near",
+    )
 
 
 def join(folder: str, name: str) -> str:

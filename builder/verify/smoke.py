@@ -37,7 +37,7 @@ _INJECTED = (
 )
 _SCRATCH_FOLDERS = ("/tmp", "/run")  # noqa: S108 (the image's own)
 _OVERHEAD_SECONDS = 60.0
-_BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from builder.verify.sandbox import main; main()"
+_BOOT = "import sys; sys.path.append(sys.argv[1]); from builder.verify.sandbox import main; main()"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

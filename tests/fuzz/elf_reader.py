@@ -75,8 +75,11 @@ def blind(seconds: float, seed: int) -> int:
     end = time.monotonic() + seconds
     for data in mutations(random.Random(seed)):  # noqa: S311 (repeatable, not secret)
         started = time.monotonic()
-        one_input(data)
-        assert time.monotonic() - started < SLOWEST, data.hex()
+        try:
+            one_input(data)
+        except Exception as error:
+            raise AssertionError(f"{error!r} for {data.hex()}") from error
+        assert time.monotonic() - started < SLOWEST, f"too slow: {data.hex()}"
         tried += 1
         if time.monotonic() > end:
             break

@@ -34,9 +34,7 @@ http {
     scgi_temp_path /tmp/5;
 }
 """
-_MAP = """\
-<osm version="0.6"><node id="1" lat="48" lon="11" version="1"><tag k="name" v="here"/></node></osm>
-"""
+_COLUMNS = ("-sql", "select * from places", "-oo", "X_POSSIBLE_NAMES=x", "-oo", "Y_POSSIBLE_NAMES=y")
 _JPEG = (
     '$i = new Imagick(); $i->newImage(9, 9, "#ff0000"); $i->setImageFormat("jpeg");'
     "echo bin2hex(substr($i->getImageBlob(), 0, 2));"
@@ -363,10 +361,10 @@ PROOFS = (
     Proof(
         rule="gdal-data",
         packages=("gdal-bin",),
-        argv=("ogrinfo", "-al", "/map.osm"),
-        files={"/map.osm": _MAP},
-        expect="barrier: String",
-        without="osmconf.ini",
+        argv=("ogr2ogr", "-f", "DXF", f"{_SCRATCH}/x.dxf", "/places.csv", *_COLUMNS),
+        files={"/places.csv": "x,y\n11,48\n"},
+        expect="arbitrary field",
+        without=r"header\.dxf",
     ),
     Proof(
         rule="tesseract-data",

@@ -97,7 +97,7 @@ class Lab:
             clock=time.time,
             progress=Silent(),
         )
-        self._workshop = Workshop(
+        self.workshop = Workshop(
             cache=cache,
             database=folder / "database",
             mirrors=mirrors,
@@ -110,7 +110,7 @@ class Lab:
 
     def plan(self, recipe: Recipe, rules: tuple[Rule, ...] | None = None) -> ImagePlan:
         """Plan ``recipe`` with ``rules`` (None: the shipped ones)."""
-        return plan_recipe(recipe, self._workshop, rules=rules).plan
+        return plan_recipe(recipe, self.workshop, rules=rules).plan
 
     def check(self, proof: Proof) -> None:
         """Hold ``proof``."""

@@ -7,6 +7,7 @@ import json
 import os
 import struct
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -331,6 +332,25 @@ def test_a_chain_of_libraries_deeper_than_python_calls(ask: Asked) -> None:
     (ask.root / "usr/bin/deep").write_bytes(program("lib0.so"))
     assert len(ask.objects("/usr/bin/deep")[0]["libraries"]) == count
     assert len(ask.text("/usr/bin/deep").splitlines()) == count + 2
+
+
+@pytest.mark.parametrize("interpreter", [GLIBC_X86_64, "/lib/ld-musl-x86_64.so.1"], ids=["glibc", "musl"])
+@pytest.mark.parametrize("folders", [4000, 50_000], ids=["many folders and names", "too many folders"])
+def test_a_search_without_end_is_given_up(ask: Asked, folders: int, interpreter: str) -> None:
+    if interpreter != GLIBC_X86_64:
+        (ask.root / interpreter[1:]).write_bytes(library())
+    needed = tuple(f"l{number}.so" for number in range(4000))
+    body = mkelf(
+        Spec(
+            needed=needed, interpreter=interpreter, rpath=":".join(f"/{number}" for number in range(folders))
+        )
+    )
+    (ask.root / "usr/bin/endless").write_bytes(body)
+    start = time.monotonic()
+    first, bad, last = ask.objects("/usr/bin/good", "/usr/bin/endless", "/usr/bin/good", status=MISSING)
+    assert "name too many folders and libraries" in bad["error"]
+    assert first == last == GOOD
+    assert time.monotonic() - start < 60
 
 
 def cached(root: Path, **places: str) -> None:

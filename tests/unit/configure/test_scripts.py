@@ -545,7 +545,10 @@ def test_debconf_answers_are_the_defaults_and_what_config_sets(tmp_path: Path) -
 
 def test_files_of_the_packages_are_followed_when_a_script_uses_them(tmp_path: Path) -> None:
     functions = "make() {\n  mkdir /etc/$1\n  frob\n}\nwhere=/etc\nreturn 0\ntouch /etc/not\n"
-    helper = '#!/bin/sh\nset -e\nwhere=/lost\ncase "$1" in install) touch "/etc/$2"; exit 0;; esac\ntouch /etc/no\n'
+    helper = (
+        "#!/bin/sh\nset -e\nwhere=/lost\n"
+        'case "$1" in install) touch "/etc/$2"; exit 0;; esac\ntouch /etc/no\n'
+    )
     files: Files = {
         "/usr/share/app/functions": File(content=functions.encode()),
         "/usr/share/app/helper": File(content=helper.encode(), mode=0o755),
@@ -567,7 +570,7 @@ STATUS: dict[str, tuple[str, list[str]]] = {
     "the last status": ("false\n[ $? = 1 ] && touch /etc/a\ntrue\n[ $? = 0 ] && touch /etc/b", ["a", "b"]),
     "nothing runs": ("pidof x || touch /etc/a; pgrep x || touch /etc/b", ["a", "b"]),
     "a test without an operator": (
-        "[ x ] && touch /etc/a; [ '' ] || touch /etc/b; [ ! x ] || touch /etc/c",
+        "[ x ] && touch /etc/a; [ '' ] || touch /etc/b; [ ! x ] && touch /c",
         ["a", "b"],
     ),
     "parentheses in a test": ("[ \\( a = b -o c = c \\) -a -d /etc ] && touch /etc/a", ["a"]),
