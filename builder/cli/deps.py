@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from builder.cli import machine
+from builder.elf.object import ElfError
 from builder.errors import ResolutionError, RootletError
 from builder.sysroot import Kind
 
@@ -87,7 +88,7 @@ class _Asked:
     path: str
 
 
-class _NotElfError(RootletError):
+class _NotElfError(ResolutionError):
     """A file that no loader has anything to do with."""
 
 
@@ -109,6 +110,8 @@ class _Examiner:
         place = self._place(path)
         try:
             scope = self.resolver.scope(place)
+        except ElfError:
+            raise
         except ResolutionError:
             self._left = 0  # what a hostile file made it remember must not be the next one's burden
             raise

@@ -10,7 +10,7 @@ from builder.elf.search import MAX_NAME, Answer, Found, Loaded, Outcome, Place, 
 from builder.elf.tokens import folder_of, folders_of, musl_expand
 from builder.sysroot import Lookup, Node
 
-_MAX_LOOKED = 3_000_000
+_MAX_LOOKED = 1_000_000
 """Look-ups of one search, which remembers none. A distribution's files come to some ten for each."""
 _MAX_FOLDERS = 4096
 """Folders of one search path. The longest real ones have some ten."""

@@ -176,9 +176,10 @@ class Tree:
 
 
 def too_many(name: str, requester: str) -> ResolutionError:
-    """Make the error that ends a search without end: hostile files name folders and libraries by the million."""
+    """Make the error that ends a search without end: hostile files name folders by the million."""
     return ResolutionError(
-        f"The search for {name} was given up: {requester} and what loads it name too many folders and libraries",
+        f"The search for {name} was given up: "
+        f"{requester} and what loads it name too many folders and libraries",
         hint="leave that file out: no real program comes near",
     )
 

@@ -85,6 +85,7 @@ def _configured(
             and not one.changed
             and path not in own
             and is_payload(path)
+            and is_payload(one.node.target)  # no link to a manual page that is not there
             and not dropped(path)
         ):
             yield Wish(one.node, Reason(ReasonKind.CONFIGURED, one.package, one.detail))

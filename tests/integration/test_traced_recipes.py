@@ -1,8 +1,8 @@
 """What the shipped recipes' programs look for while they are tested is in their images.
 
-The tests of every recipe run under strace(1). A path that a program looked for in vain, or that is missing in a
-folder that it listed, although a full installation of the same packages has it, must be in ``not_needed.toml``,
-with the reason why nobody misses it.
+The tests of every recipe run under strace(1). A path that a program looked for in vain, or that is missing in
+a folder that it listed, although a full installation of the same packages has it, must be in
+``not_needed.toml``, with the reason why nobody misses it.
 """
 
 from __future__ import annotations

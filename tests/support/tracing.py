@@ -43,7 +43,8 @@ class TracingRunner:
         return self._runner.find(program)
 
     def run(self, command: Command) -> Finished:
-        options = ("-ff", "-y", "-s", "4096", "--pidns-translation", "--seccomp-bpf", "--quiet=all")
+        # -D: strace is no parent of the sandbox, which wants to be the child of its caller.
+        options = ("-D", "-ff", "-y", "-s", "4096", "--pidns-translation", "--seccomp-bpf", "--quiet=all")
         traced = ("-e", "trace=%file,%process", "-o", str(self._folder / "log"))
         return self._runner.run(replace(command, argv=("strace", *options, *traced, *command.argv)))
 
@@ -103,7 +104,7 @@ def _looked(match: re.Match[str]) -> Iterator[Looked]:
 
 def _unescaped(text: str) -> str:
     raw = codecs.escape_decode(text.encode("utf-8", "surrogateescape"))[0]
-    return raw.decode("utf-8", "surrogateescape") if isinstance(raw, bytes) else str(raw)
+    return raw.decode("utf-8", "surrogateescape")
 
 
 def strangers(

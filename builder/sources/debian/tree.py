@@ -6,7 +6,6 @@ packages ship there is moved. What a package diverts (dpkg-divert(1)) is where t
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
@@ -18,7 +17,6 @@ _MERGED = tuple(f"/{name}" for name in ("bin", "sbin", "lib", "lib32", "lib64", 
 _FIRST = "base-files"
 _ALIAS = ".usr-is-merged"
 """Diversions to such names only keep the second name of a path apart while /usr is being merged."""
-_DIVERTS = re.compile(r"dpkg-divert(?![^\n]*\.usr-is-merged)(?:[^\n]|\\\n)*--add")
 
 
 def merged_tree(packages: Iterable[Package]) -> Sysroot:
@@ -44,9 +42,16 @@ def merged_tree(packages: Iterable[Package]) -> Sysroot:
     return Sysroot(placed.values(), ordered)
 
 
+def _diverts(script: str) -> bool:
+    if "dpkg-divert" not in script:
+        return False
+    lines = script.replace("\\\n", " ").split("\n")
+    return any("dpkg-divert" in line and "--add" in line and _ALIAS not in line for line in lines)
+
+
 def _diversions(packages: Iterable[Package]) -> Callable[[Node], Node] | None:
     """What puts a packaged node where another package diverts it; None when nothing is diverted."""
-    divert = [package for package in packages if _DIVERTS.search(package.scripts.get("preinst", ""))]
+    divert = [package for package in packages if _diverts(package.scripts.get("preinst", ""))]
     if not divert:
         return None
     from builder.sources.debian.configure.run import diversions  # noqa: PLC0415 (a reader of shell; rarely needed)

@@ -83,6 +83,18 @@ CASES = (
         absent=("/usr/lib/lang3.7/test/os.x", "/usr/lib/lang3.8/std/os.x"),
     ),
     Case(
+        "a folder found in the path of a file is taken whole; a group that took no part adds nothing",
+        rules=_RULE
+        + "when.path = '(?P<home>/.+/lang3\\.7)/std/os.x|(?P<other>/none)'\n"
+        + 'add = ["{home}/**", "{other}/**"]\n'
+        + _RULE.replace('"r"', '"s"')
+        + 'when.path = "/usr/bin/app"\nadd = ["/usr/lib/lang3.7/std/*"]',
+        app=APP,
+        dep=DEP,
+        expect={"/usr/lib/lang3.7/test/os.x": "needed at run time by /usr/lib/lang3.7/std/os.x (r)"},
+        absent=("/usr/lib/lang3.8/std/os.x", "/etc/lang.conf"),
+    ),
+    Case(
         "a path of the image switches a rule on, and what that adds switches on another",
         rules=_RULE
         + 'when.path = "/usr/bin/app"\nadd = ["/etc/lang.conf"]\n'

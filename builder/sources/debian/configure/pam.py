@@ -10,7 +10,7 @@ from builder.sysroot import Kind
 
 _PROFILES = "/usr/share/pam-configs"
 _TYPES = ("auth", "account", "password", "session", "session-noninteractive")
-_FIELD = re.compile(r"(\S+):\s+(.*?)\s*")
+_FIELD = re.compile(r"([^\s:]+):\s+(.*)")
 _MODULE = re.compile(r"((?:\[[^]]+\]|\w+)\s+\S+)\s*(.*)")
 _FALLBACK = "# here's the fallback if no module succeeds"
 _END = "# end of pam-auth-update config"
@@ -70,7 +70,7 @@ def _profile(text: str) -> Profile:
         match = _FIELD.fullmatch(line)
         if match or (line.endswith(":") and not line[:1].isspace()):
             name = (match[1] if match else line[:-1]).removesuffix("-Final")
-            fields[name] = match[2] if match else ""
+            fields[name] = match[2].strip() if match else ""
         elif line.strip() and name:
             fields[name] = f"{fields[name]}\n{line.strip()}".lstrip()
     if fields.get("Session-Interactive-Only") != "yes":

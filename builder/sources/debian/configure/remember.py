@@ -24,7 +24,7 @@ from builder.sources.debian.configure.model import (
 )
 from builder.sysroot import Content, Kind, Node, Package, Sysroot
 
-FORMAT = 1
+FORMAT = 2
 """Raised when what scripts come to changes; answers of another format count as absent."""
 
 

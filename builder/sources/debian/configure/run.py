@@ -21,10 +21,8 @@ from builder.sources.debian.configure.tmpfiles import FOLDER as TMPFILES
 from builder.sources.debian.configure.tmpfiles import apply_tmpfiles
 from builder.sysroot import Kind, Package, Sysroot
 
-_SECTION = re.compile(
-    r"^# Automatically added by ([\w-]+)[^\n]*\n(.*?)^# End automatically added section$",
-    re.DOTALL | re.MULTILINE,
-)
+_SECTION = "# Automatically added by "
+_SECTION_END = "# End automatically added section\n"
 _SERVICES = frozenset(
     {
         *(
@@ -103,13 +101,15 @@ def _needs(package: Package) -> list[str]:
 
 def _stripped(script: str) -> str:
     """The script without debhelper's sections about services; lines keep their numbers."""
-    if "# Automatically added by " not in script:
-        return script
-    return _SECTION.sub(_replaced, script)
-
-
-def _replaced(match: re.Match[str]) -> str:
-    return "\n" * match[0].count("\n") if match[1] in _SERVICES else match[0]
+    pieces: list[str] = []
+    at = 0
+    while (start := script.find(_SECTION, at)) >= 0 and (end := script.find(_SECTION_END, start)) >= 0:
+        end += len(_SECTION_END)
+        name = re.split(r"[/\s]", script[start + len(_SECTION) : start + len(_SECTION) + 40], maxsplit=1)[0]
+        section = script[start:end]
+        pieces += [script[at:start], "\n" * section.count("\n") if name in _SERVICES else section]
+        at = end
+    return "".join([*pieces, script[at:]])
 
 
 class _Run:
@@ -138,7 +138,7 @@ class _Run:
         text = package.scripts.get(name, "")
         if not text:
             return
-        text = _stripped(text) + "\n"
+        text = _stripped(text + "\n")
         if _NOTHING.fullmatch(text):
             return
         shell = self._shell(package.name, name, text, arguments)

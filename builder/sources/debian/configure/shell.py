@@ -82,6 +82,7 @@ class Shell:
         self.status: Verdict = True
         self._script = script
         self._output: list[str] | None = None
+        self._written = 0
         self._outside = 0
         """Line that a file of the packages is read for; 0 in the script itself."""
         self._borrowed: set[str] = set()
@@ -101,7 +102,8 @@ class Shell:
 
     def write(self, text: str) -> None:
         """Standard output."""
-        if self._output is not None and sum(map(len, self._output)) + len(text) <= _MOST_OUTPUT:
+        self._written += len(text)
+        if self._output is not None and self._written <= _MOST_OUTPUT:
             self._output.append(text)
 
     def unclear(self, line: int | None = None) -> None:
@@ -279,10 +281,11 @@ class Shell:
     def capturing(self) -> Iterator[list[str]]:
         """Collect what is written meanwhile."""
         outside, self._output = self._output, []
+        before, self._written = self._written, 0
         try:
             yield self._output
         finally:
-            self._output = outside
+            self._output, self._written = outside, before
 
     def _substitute(self, command: Command) -> str:
         line = self.line

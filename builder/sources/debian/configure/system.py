@@ -5,6 +5,7 @@ Nothing here touches the machine: paths are those of the tree, and bytes are cop
 
 from __future__ import annotations
 
+import fnmatch
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
@@ -17,7 +18,7 @@ from builder.sources.debian.configure.model import (
     static_users,
 )
 from builder.sources.debian.configure.syntax import UNKNOWN
-from builder.sysroot import MAX_LINKS, Kind, Node, Sysroot, glob_pattern, read_content
+from builder.sysroot import MAX_LINKS, Kind, Node, Sysroot, read_content
 
 MOST_TEXT = 1 << 18
 """Bytes of a file that a script may read or write."""
@@ -119,10 +120,10 @@ class System:
         """Paths that match a shell pattern of absolute path, sorted."""
         fixed = pattern[: min(pattern.find(letter) % (1 << 30) for letter in "*?[")].rpartition("/")[0]
         folder = self.place(fixed or "/", follow=True)
-        matches = glob_pattern(pattern).fullmatch
         start = len(folder.rstrip("/"))
         names = (f"{fixed}{node.path[start:]}" for node in self.below(folder))
-        return sorted(name for name in names if matches(name))
+        wanted = pattern.split("/")
+        return sorted(name for name in names if _matches(name.split("/"), wanted))
 
     def read(self, path: str) -> str:
         """The text of a file; UNKNOWN for one that is not there, too long or of unclear content."""
@@ -250,6 +251,10 @@ def parents(path: str) -> Iterable[str]:
     """The folders above ``path``, the outermost first."""
     names = path.split("/")[1:-1]
     return ["/" + "/".join(names[: count + 1]) for count in range(len(names))]
+
+
+def _matches(names: list[str], wanted: list[str]) -> bool:
+    return len(names) == len(wanted) and all(map(fnmatch.fnmatchcase, names, wanted))
 
 
 def _text(content: bytes) -> str:

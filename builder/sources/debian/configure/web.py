@@ -12,8 +12,8 @@ from builder.sources.debian.configure.shell import Handler, Shell
 from builder.sources.debian.configure.syntax import UNKNOWN
 from builder.sysroot import Kind, Node
 
-_PRIORITY = re.compile(r"^;\s*priority\s*=\s*(\d{1,3})\s*$", re.MULTILINE)
-_DEPENDS = re.compile(r"^#\s*Depends:\s*(.+?)\s*$", re.MULTILINE)
+_PRIORITY = re.compile(r"^;[ \t]*priority[ \t]*=[ \t]*(\d{1,3})[ \t]*$", re.MULTILINE)
+_DEPENDS = re.compile(r"^#[ \t]*Depends:(.*)$", re.MULTILINE)
 _VERSION = re.compile(r"\d+(?:\.\d+)*")
 _NAME = re.compile(r"[A-Za-z0-9_+][A-Za-z0-9_.+-]*")
 _APACHE = "/etc/apache2"
