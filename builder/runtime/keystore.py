@@ -1,7 +1,7 @@
 """Java's trust store: the CA certificates as ca-certificates-java's hook stores them, without running Java.
 
-The format is JKS (sun.security.provider.JavaKeyStore): big-endian numbers, text with a two-byte length, at the
-end a SHA-1 over the password, a fixed phrase and everything before. JKS and PKCS12 are both read by
+The format is JKS (sun.security.provider.JavaKeyStore): big-endian numbers, text with a two-byte length, and
+at the end a SHA-1 over the password, a fixed phrase and everything before. JKS and PKCS12 are both read by
 ``KeyStore.getInstance`` for the default type (keystore.type.compat in java.security).
 """
 

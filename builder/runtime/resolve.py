@@ -130,7 +130,8 @@ class _Search:
         self.add(found.node, reason, found.links)
         if found.node.kind is Kind.DIRECTORY and self._needed[node.path].reason.kind in _SAID_BY_THE_AUTHOR:
             for below in self._owned_folder(found.node):
-                self.add(below, reason)
+                if not self._dropped(below.path):
+                    self.add(below, reason)
 
     def _follow_file(self, node: Node) -> None:
         if node.content is not None and self._facts.of(node) is not None:

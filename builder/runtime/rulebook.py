@@ -174,7 +174,13 @@ def _check_glob(glob: str, groups: set[str], *, of_a_file: bool) -> None:
 
 
 def expand(glob: str, values: Mapping[str, str]) -> str:
-    """Put ``values`` in the places of ``glob``; letters that mean something in a glob lose their meaning."""
+    """Put ``values`` in the places of ``glob``; letters that mean something in a glob lose their meaning.
+
+    "" where the glob starts with a named group that took no part in the match: it speaks of no folder then.
+    """
+    first = _PLACEHOLDER.match(glob)
+    if first is not None and first[1] != "folder" and not values[first[1]]:
+        return ""
     return _PLACEHOLDER.sub(lambda match: re.sub(r"[*?\[]", r"[\g<0>]", values[match[1]]), glob)
 
 

@@ -179,9 +179,8 @@ class RuleRun:
             folders = self._libdirs if "{libdir}" in glob else ("",)
             for folder in folders:
                 pattern = expand(glob, {**values, "libdir": folder})
-                if not pattern.startswith("/"):  # a named group that took no part in the match
-                    continue
-                found.update((node.path, node) for node in self._sysroot.glob(pattern))
+                if pattern.startswith("/"):
+                    found.update((node.path, node) for node in self._sysroot.glob(pattern))
         for node in found.values():
             if not any(glob_pattern(glob).fullmatch(node.path) for glob in rule.leave):
                 yield Wish(node, reason)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.elf.facts import ElfFacts
+from builder.elf.object import ELF_MAGIC, is_elf
 from builder.errors import ResolutionError
 from builder.files import read_checked, write_checked
 from builder.plan.model import Entry, ImagePlan
@@ -102,19 +104,26 @@ def _error(messages: tuple[str, ...]) -> ResolutionError:
 
 
 def _key(plan: ImagePlan) -> str:
-    """Everything that the verdict follows from, in one word; "" where a file's bytes have no checksum yet."""
+    """Everything that the verdict follows from, in one word; "" where an object's bytes have no checksum yet."""
     words = [str(_RULES), *_library_path(plan)]
     for entry in _entries(plan):
         content = entry.content
         if isinstance(content, Content):
             if not content.sha256:
-                return ""
+                if is_elf(_head(content)):
+                    return ""
+                continue  # no object: it has no say
             words.append(f"{entry.path}\0{content.sha256}")
         elif entry.path == _LD_SO_CACHE and isinstance(content, bytes):
             words.append(hashlib.sha256(content).hexdigest())
         elif entry.kind is Kind.SYMLINK or entry.hardlink:
             words.append(f"{entry.path}\0{entry.target}\0{entry.hardlink}")
     return hashlib.sha256("\n".join(words).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _head(content: Content) -> bytes:
+    with content.store.open("rb") as stream:
+        return os.pread(stream.fileno(), len(ELF_MAGIC), content.offset)
 
 
 def _recall(memory: Path) -> dict[str, tuple[str, ...]]:

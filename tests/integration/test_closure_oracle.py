@@ -63,7 +63,7 @@ def test_packages_of(machine: str, emulator: str, folder: Path, cache: Path) -> 
 
 
 def test_objects_for_musl(folder: Path, cache: Path) -> None:
-    paths = musl_root(folder, cache, wheels=WHEELS[:4], npm=NPM[:2])
+    paths = musl_root(folder, cache, wheels=WHEELS[:3], npm=NPM[:2])
     if not paths:
         pytest.skip("no package index can be reached")
     figures = compare(folder, paths, flavour=Flavour.MUSL)

@@ -182,7 +182,7 @@ WRONG: Mapping[str, Wrong] = {
         '"53/udp", found 8080.5',
         '6: ports[2]: expected an integer from 1 to 65535 or a port from 1 to 65535, as 8080, "8080/tcp" or '
         '"53/udp", found a table',
-        '8: scan.only_fixed: expected true or false, found "no"; did you mean "none"?',
+        '8: scan.only_fixed: expected true or false, found "no"',
         "9: scan.ignore[0]: expected a table, found 1",
         "11: users.api: expected a table, found 10001",
         "13: users.b.uid: expected an integer from 0 to 4294967294, found true",
@@ -228,7 +228,8 @@ WRONG: Mapping[str, Wrong] = {
         'run = ["make"]\n',
         '4: runtime.features[1]: expected "certificates", "charsets", "fonts", "locales", "mime", "nss", '
         '"terminfo" or "timezones", found "x"',
-        '5: runtime.dlopen: expected "suggested", "recommended", "required" or "none", found "no"; did you mean "none"?',
+        '5: runtime.dlopen: expected "suggested", "recommended", "required" or "none", found "no"; '
+        'did you mean "none"?',
         '7: image.base: expected "scratch"; another base is not supported yet, found "gcr.test/base"',
         "10: policy: is not supported yet",
         '13: scan.scanner: "trivy" is not supported yet; this version knows "builtin"',

@@ -18,6 +18,7 @@ _LINE = re.compile(r"(?P<call>\w+)\((?P<arguments>.*?)\)\s+= (?P<result>-?\d+)(?
 _PATH = re.compile(
     r'(?:(?P<at>AT_FDCWD|\d+)(?:<(?P<folder>(?:[^>\\]|\\.)*)>)?, )?"(?P<path>(?:[^"\\]|\\.)*)"'
 )
+_FOLDER = re.compile(r"\d+<(?P<folder>(?:[^>\\]|\\.)*)>")
 _CHILD = re.compile(r"(\d+) in strace's PID NS")
 _STARTS = frozenset({"clone", "clone3", "fork", "vfork"})
 _ROOT = frozenset({"pivot_root", "chroot"})
@@ -25,7 +26,7 @@ _ROOT = frozenset({"pivot_root", "chroot"})
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """One look at the disk. ``found`` is False for ENOENT; ``listed``: a folder was opened to be read."""
+    """One look at the disk. ``found`` is False for ENOENT; ``listed``: the names in a folder were read."""
 
     path: str
     found: bool
@@ -45,7 +46,7 @@ class TracingRunner:
     def run(self, command: Command) -> Finished:
         # -D: strace is no parent of the sandbox, which wants to be the child of its caller.
         options = ("-D", "-ff", "-y", "-s", "4096", "--pidns-translation", "--seccomp-bpf", "--quiet=all")
-        traced = ("-e", "trace=%file,%process", "-o", str(self._folder / "log"))
+        traced = ("-e", "trace=%file,%process,getdents64", "-o", str(self._folder / "log"))
         return self._runner.run(replace(command, argv=("strace", *options, *traced, *command.argv)))
 
 
@@ -92,6 +93,10 @@ def _looked(match: re.Match[str]) -> Iterator[Looked]:
     failed = "ENOENT" in match["rest"]
     if match["result"].startswith("-") and not failed:
         return
+    listed = _FOLDER.match(match["arguments"]) if match["call"] == "getdents64" else None
+    if listed is not None:
+        yield Looked(_unescaped(listed["folder"]), found=True, listed=True)
+        return
     path = _PATH.search(match["arguments"])
     if path is None:
         return
@@ -99,7 +104,7 @@ def _looked(match: re.Match[str]) -> Iterator[Looked]:
     folder = _unescaped(path["folder"] or "")
     if name.startswith("/") or folder.startswith("/"):
         whole = posixpath.normpath(posixpath.join(folder, name))
-        yield Looked(whole, found=not failed, listed="O_DIRECTORY" in match["arguments"] and not failed)
+        yield Looked(whole, found=not failed, listed=False)
 
 
 def _unescaped(text: str) -> str:

@@ -24,7 +24,7 @@ from builder.sources.debian.configure.syntax import (
 )
 from builder.sources.debian.configure.words import ShellSyntaxError, WordReader
 
-MOST_TEXT = 1 << 18
+MOST_TEXT = 1 << 17
 """Characters of a script that is read; a longer one counts as not understood."""
 
 _REDIRECT = re.compile(r"(\d?)(<<<|<<-|<<|<>|<&|>>|>&|>\||&>>|&>|<(?!\()|>(?!\())")

@@ -9,6 +9,7 @@ from bisect import bisect_left
 from builder.sources.debian.configure.syntax import Parameter, Part, Sequence, Substitution, Text, Word
 
 _MOST_DEPTH = 40
+_MOST_PARTS = 4096
 _BLANK = re.compile(r"(?:[ \t\r]|\\\n)+|(?<![^\s;&|()])#[^\n]*")
 _OPERATOR = re.compile(r"&&|\|\||;;&|;;|;&|\|&|[|&;()\n]")
 _PLAIN = re.compile(r"[^\s'\"\\$`|&;<>()]+")
@@ -135,6 +136,8 @@ class WordReader(ABC):
             if letter not in "'\"\\$`":
                 break
             parts += self._special(letter, quoted=False)
+            if len(parts) > _MOST_PARTS:
+                raise self._error("a word is too long")
         return tuple(parts)
 
     def _special(self, letter: str, *, quoted: bool) -> list[Part]:
