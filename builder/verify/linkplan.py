@@ -104,7 +104,7 @@ def _error(messages: tuple[str, ...]) -> ResolutionError:
 
 
 def _key(plan: ImagePlan) -> str:
-    """Everything that the verdict follows from, in one word; "" where an object's bytes have no checksum yet."""
+    """Everything that the verdict follows from, in one word; "" where an object has no checksum yet."""
     words = [str(_RULES), *_library_path(plan)]
     for entry in _entries(plan):
         content = entry.content

@@ -149,9 +149,13 @@ class Lab:
         known = {rule.name for rule in shipped_rules()}
         assert without <= known, f"there is no rule {', '.join(sorted(without - known))}"
         rules = tuple(rule for rule in shipped_rules() if rule.name not in without) if without else None
+        return self.lay(self.plan(recipe, rules))
+
+    def lay(self, plan: ImagePlan) -> Path:
+        """Lay the entries of ``plan`` out as a folder."""
         root = Path(tempfile.mkdtemp(prefix="root-", dir=self._folder))
         root.chmod(0o755)
-        for layer in self.plan(recipe, rules).layers:
+        for layer in plan.layers:
             for entry in layer.entries:
                 self._lay(entry, root)
         return root
