@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
+from builder.oci import Platform
 from builder.runtime.rulebook import read_rules, shipped_rules
 from builder.sysroot import glob_pattern
 from tests.support.rule_lab import Lab, Proof, make_lab
@@ -322,6 +324,33 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 @pytest.mark.parametrize("proof", PROOFS, ids=[proof.rule for proof in PROOFS])
 def test_without_the_rule_the_program_fails(proof: Proof, lab: Lab) -> None:
     lab.check(proof)
+
+
+OLDSTABLE = (
+    "certificates",
+    "unwinder",
+    "locale-c-utf8",
+    "charsets",
+    "terminals",
+    "openssl-modules",
+    "pam-modules",
+)
+
+
+@pytest.mark.parametrize(
+    "proof", [proof for proof in PROOFS if proof.rule in OLDSTABLE], ids=lambda p: p.rule
+)
+def test_the_rule_holds_on_debian_12_too(proof: Proof, lab: Lab) -> None:
+    lab.check(replace(proof, suite="bookworm"))
+
+
+def test_libraries_of_other_processors_are_found_in_their_folders(lab: Lab) -> None:
+    recipe = Proof(rule="", packages=("git", "openssh-server", "openssl"), argv=(), expect="").recipe
+    plan = lab.plan(replace(recipe, platform=Platform.parse("linux/arm64")))
+    paths = {entry.path for layer in plan.layers for entry in layer.entries}
+    folder = "/usr/lib/aarch64-linux-gnu"
+    for name in ("libgcc_s.so.1", "gconv/SJIS.so", "ossl-modules/legacy.so", "security/pam_unix.so"):
+        assert f"{folder}/{name}" in paths
 
 
 @pytest.mark.parametrize(("rule", "package", "path"), PRESENT)

@@ -47,7 +47,7 @@ CLIENTS = [
         "git",
         ("/usr/bin/git", "clone", f"{URL}/repository.git", "/tmp/clone"),  # noqa: S108 (inside the image)
         "Cloning into",
-        "server certificate verification failed",
+        "certificate signer not trusted",
         {"GIT_SSL_CAINFO": "/ca.pem"},
     ),
     Client(
