@@ -23,7 +23,7 @@ from builder.report.build import BuildSummary, PlatformSummary, count_findings
 from builder.runtime.closure import Closure
 from builder.runtime.hints import LOADERS
 from builder.runtime.resolve import resolve
-from builder.runtime.rulebook import Rule, shipped_rules, watched_symbols
+from builder.runtime.rulebook import Rule, shipped_rules, watched_symbols, watched_texts
 from builder.sources.debian.archive import DebianArchive, acquire, archive_state, lock, merged_tree
 from builder.sources.debian.configure.lay import lay
 from builder.sources.debian.configure.remember import configured
@@ -115,7 +115,9 @@ def _resolve_with(
     tree = lay(configuration, tree)
     local = with_configuration(local_files(recipe.installs, recipe.files, tree), configuration)
     sysroot = tree.overlay(local.nodes())
-    facts = ElfFacts(workshop.cache / "elf", watched=watched_symbols(rules) | LOADERS)
+    facts = ElfFacts(
+        workshop.cache / "elf", watched=watched_symbols(rules) | LOADERS, texts=watched_texts(rules)
+    )
     closure = resolve(_settled(recipe, locked), sysroot, local, facts, rules)
     return _Resolved(
         locked=locked, packages=packages, sysroot=sysroot, local=local, facts=facts, closure=closure

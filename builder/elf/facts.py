@@ -34,13 +34,21 @@ _Place = tuple[Path, int, int]
 class ElfFacts:
     """Answers what a node's bytes say. ``cache`` is a folder of its own, or None to keep nothing on disk.
 
-    ``watched`` are the symbols that :meth:`imports` looks for. Not thread-safe. Nothing is written before
-    :meth:`save`.
+    ``watched`` are the symbols that :meth:`imports` looks for, ``texts`` what :meth:`contains` does. Not
+    thread-safe. Nothing is written before :meth:`save`.
     """
 
-    def __init__(self, cache: Path | None, *, watched: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        cache: Path | None,
+        *,
+        watched: frozenset[str] = frozenset(),
+        texts: frozenset[str] = frozenset(),
+    ) -> None:
         self._cache = cache
         self._watched = watched
+        self._texts = texts
+        self._contains = f"contains {_digest(' '.join(sorted(texts)))}"
         self._imports = f"imports {_digest(' '.join(sorted(watched)))}"
         self._shelves: dict[str, Shelf] = {}
         self._loose: dict[_Place, Fact] = {}
@@ -95,6 +103,21 @@ class ElfFacts:
             return read_references(part, name=node.path) & self._watched
 
         return self._names(self._imports, node, read)
+
+    def contains(self, node: Node) -> frozenset[str]:
+        """Give the texts that stand anywhere in the bytes of the ELF file at ``node``.
+
+        None for a file that is not ELF. Raises as :meth:`of`.
+        """
+        if not self._texts:
+            return frozenset()
+
+        def read(part: Part) -> frozenset[str]:
+            from builder.elf.strings import contained  # noqa: PLC0415 (as above)
+
+            return contained(part, self._texts)
+
+        return self._names(self._contains, node, read)
 
     def named_paths(self, node: Node) -> frozenset[str]:
         """Give the absolute paths that the constants of the file at ``node`` name; see ``strings``.
@@ -185,7 +208,7 @@ class ElfFacts:
             # Files without a checksum share a shelf that is never read or written: "" is no store's name.
             shelf = read_shelf(self._file(self._cache, name)) if self._cache and name else Shelf()
             if self._watched:  # what was learnt for other symbols has had its day
-                kept = (self._imports, _PATHS)
+                kept = (self._imports, self._contains, _PATHS)
                 shelf.lists = {kind: names for kind, names in shelf.lists.items() if kind in kept}
             self._shelves[name] = shelf
         return shelf

@@ -48,6 +48,22 @@ def named_paths(data: Readable, *, name: str) -> frozenset[str]:
     return frozenset(found)
 
 
+def contained(data: Readable, texts: frozenset[str]) -> frozenset[str]:
+    """Give those of ``texts`` that stand anywhere in ``data``.
+
+    Languages that link everything in have no NULs between their constants: only a known text can be found.
+    """
+    wanted = {text.encode("utf-8", "surrogateescape"): text for text in texts}
+    longest = max(map(len, wanted), default=0)
+    found: set[str] = set()
+    for at in range(0, min(len(data), _MAX_BYTES), _CHUNK):
+        piece = data[at : at + _CHUNK + longest]
+        found |= {text for raw, text in wanted.items() if text not in found and raw in piece}
+        if len(found) == len(wanted):
+            break
+    return frozenset(found)
+
+
 def _constants(headers: Headers) -> list[Segment]:
     # Linkers put constants into a segment of their own; older ones beside the code.
     fixed = headers.loaded(writable=False)

@@ -154,12 +154,15 @@ class _Search:
                 self._add_lookup(found, reason)
 
     def _interpreter_missing(self, node: Node, program: str) -> None:
-        if self._needed[node.path].reason.kind is ReasonKind.ENTRYPOINT:
+        why = self._needed[node.path].reason.kind
+        if why is ReasonKind.ENTRYPOINT:
             raise ResolutionError(
                 f"{program}, the interpreter of {node.path} that the image starts, is in no package",
                 hint="name the package that ships it in packages",
             )
-        self._warn(f"{node.path} is a script for {program}, which the image does not have")
+        # A rule takes folders of modules whole: nobody asked for the programs among them.
+        if why is not ReasonKind.RULE:
+            self._warn(f"{node.path} is a script for {program}, which the image does not have")
 
     def _add_edges(self, edges: Iterable[Edge]) -> None:
         for edge in edges:

@@ -23,14 +23,16 @@ class When:
     ``library``, ``symbols``, ``path`` and ``interpreter`` speak of one file of the image, all of the same
     one: its SONAME (else its name), a dynamic symbol that it imports, its path, its being named as an
     interpreter by a program or script. ``text`` is searched for in the file that ``path`` names; each
-    place where it is found switches the rule on with its own named groups. ``package`` (gives the image a
-    file), ``present`` (path of some file of the image) and ``env`` (``NAME=value`` of the image's
+    place where it is found switches the rule on with its own named groups. ``holds`` are texts of which one
+    stands in the bytes of a program (no library): what is linked into it shows no symbol. ``package`` (gives
+    the image a file), ``present`` (path of some file of the image) and ``env`` (``NAME=value`` of the image's
     environment, whose named groups globs may use too) speak of the image. Expressions but ``text`` match
     whole; in ``text`` ^ and $ stand for the ends of lines.
     """
 
     library: Expression | None = None
     symbols: frozenset[str] = frozenset()
+    holds: frozenset[str] = frozenset()
     path: Expression | None = None
     text: Expression | None = None
     interpreter: Expression | None = None
@@ -41,10 +43,10 @@ class When:
     def file_groups(self, path: str, library: str, imports: frozenset[str]) -> dict[str, str | None] | None:
         """Named groups of the expressions where one file meets every condition on a file, else None.
 
-        ``library`` is the SONAME or name of an ELF file, "" for other files. An interpreter is no matter of
-        the file alone: such rules never match here.
+        ``library`` is the SONAME or name of an ELF file, "" for other files. Rules with ``interpreter`` or
+        ``holds`` never match here: those are found otherwise.
         """
-        if self.interpreter is not None or (self.symbols and not self.symbols & imports):
+        if self.interpreter is not None or self.holds or (self.symbols and not self.symbols & imports):
             return None
         groups: dict[str, str | None] = {}
         for expression, text in ((self.path, path), (self.library, library)):
@@ -57,7 +59,7 @@ class When:
     @property
     def of_a_file(self) -> bool:
         """Whether a file must match."""
-        return bool(self.library or self.symbols or self.path or self.interpreter)
+        return bool(self.library or self.symbols or self.holds or self.path or self.interpreter)
 
     @property
     def is_empty(self) -> bool:
@@ -98,6 +100,11 @@ def watched_symbols(rules: Iterable[Rule]) -> frozenset[str]:
     return frozenset(symbol for rule in rules for symbol in rule.when.symbols)
 
 
+def watched_texts(rules: Iterable[Rule]) -> frozenset[str]:
+    """Every text that a rule looks for in programs."""
+    return frozenset(text for rule in rules for text in rule.when.holds)
+
+
 def read_rules(text: str, name: str) -> tuple[Rule, ...]:
     """Read one file of rules. ValueError with the file's ``name`` and the rule for what is wrong with it."""
     rules = tuple(_read(text, name))
@@ -136,19 +143,25 @@ def _rule(table: Mapping[str, Any]) -> Rule:
 
 
 def _when(table: Mapping[str, Any]) -> When:
-    _only(table, {"library", "symbols", "path", "text", "interpreter", "package", "present", "env"})
+    _only(table, {"library", "symbols", "holds", "path", "text", "interpreter", "package", "present", "env"})
     expressions = {
         key: Expression(_text(value), re.MULTILINE if key == "text" else re.DOTALL)
         for key, value in table.items()
-        if key != "symbols"
+        if key not in ("symbols", "holds")
     }
-    return When(symbols=frozenset(_texts(table.get("symbols", []))), **expressions)
+    return When(
+        symbols=frozenset(_texts(table.get("symbols", []))),
+        holds=frozenset(_texts(table.get("holds", []))),
+        **expressions,
+    )
 
 
 def _check(rule: Rule) -> None:
     when = rule.when
     if when.is_empty and not rule.feature:
         raise ValueError("nothing switches it on: give it `when` or `feature`")
+    if when.holds and (when.interpreter or when.path or when.library or when.symbols):
+        raise ValueError("`holds` stands alone among the conditions on a file")
     if when.interpreter and (when.path or when.library or when.symbols):
         raise ValueError("`interpreter` stands alone among the conditions on a file")
     if rule.feature and any(set(_PLACEHOLDER.findall(glob)) - {"libdir"} for glob in rule.add):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from builder.elf.facts import ElfFacts
-from builder.elf.object import ElfError
+from builder.elf.object import ElfError, ElfObject
 from builder.reason import Reason, ReasonKind
 from builder.runtime.closure import Needed
 from builder.runtime.expressions import Expression, Index
@@ -69,6 +69,7 @@ class RuleRun:
         self._made = made
         self._states = [_State(rule) for rule in rules]
         self._by_symbol: dict[str, list[_State]] = {}
+        self._by_text: dict[str, list[_State]] = {}
         self._features = frozenset(features)
         self._libdirs = _libdirs(sysroot)
         self.taken: dict[str, Reason] = {}
@@ -78,6 +79,8 @@ class RuleRun:
             when = state.rule.when
             for symbol in when.symbols:
                 self._by_symbol.setdefault(symbol, []).append(state)
+            for text in when.holds:
+                self._by_text.setdefault(text, []).append(state)
             if when.env is not None:
                 matches = filter(None, map(when.env.fullmatch, variables))
                 state.variables = tuple(_values(match.groupdict()) for match in matches)
@@ -121,7 +124,9 @@ class RuleRun:
                 state.package = state.package or match.string
 
     def _see_file(self, node: Node) -> None:
-        name, imports = self._elf_words(node)
+        elf = self._elf(node)
+        name = "" if elf is None else elf.soname or node.path.rpartition("/")[2]
+        imports: frozenset[str] = frozenset() if elf is None else self._facts.imports(node)
         candidates = [state for state, _ in self._paths.matches(node.path)]
         if name:
             candidates += (state for state, _ in self._libraries.matches(name))
@@ -131,6 +136,10 @@ class RuleRun:
             if groups is not None:
                 for found in self._found_in_text(state.rule.when.text, node):
                     self._hit(state, node.path, groups | found)
+        if elf is not None and not elf.is_library:
+            for text in self._facts.contains(node):
+                for state in self._by_text[text]:
+                    self._hit(state, node.path, {})
 
     def _found_in_text(self, expression: Expression | None, node: Node) -> list[dict[str, str | None]]:
         """Named groups of each place of the file where ``expression`` is found; one without any for None."""
@@ -141,15 +150,11 @@ class RuleRun:
             text = read_content(node.content)
         return [match.groupdict() for match in expression.finditer(text.decode("utf-8", "surrogateescape"))]
 
-    def _elf_words(self, node: Node) -> tuple[str, frozenset[str]]:
-        """SONAME (else file name) and watched imports of an ELF file; "" for anything else."""
+    def _elf(self, node: Node) -> ElfObject | None:
         try:
-            elf = self._facts.of(node) if node.kind is Kind.FILE else None
+            return self._facts.of(node) if node.kind is Kind.FILE else None
         except ElfError:
-            return "", frozenset()
-        if elf is None:
-            return "", frozenset()
-        return elf.soname or node.path.rpartition("/")[2], self._facts.imports(node)
+            return None
 
     def _hit(self, state: _State, path: str, groups: Mapping[str, str | None]) -> None:
         for variables in state.variables:

@@ -38,7 +38,7 @@ _DRAWING = """\
 import fiona
 with fiona.open("/tmp/x.dxf", "w", driver="DXF", schema={"geometry": "Point", "properties": {}}) as drawing:
     drawing.writerecords({"geometry": {"type": "Point", "coordinates": (n, n)}} for n in range(2))
-print(len(fiona.open("/tmp/x.dxf")))
+print(open("/tmp/x.dxf").read().count("AcDbPoint"))
 """
 _JPEG = (
     '$i = new Imagick(); $i->newImage(9, 9, "#ff0000"); $i->setImageFormat("jpeg");'

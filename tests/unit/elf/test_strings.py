@@ -6,7 +6,7 @@ import pytest
 
 from builder.elf import strings
 from builder.elf.object import ElfError
-from builder.elf.strings import named_paths
+from builder.elf.strings import contained, named_paths
 from tests.support.mkelf import Spec, mkelf
 
 
@@ -62,3 +62,10 @@ def test_a_damaged_file_is_an_error() -> None:
 
 def test_a_long_run_of_slashes_and_names_takes_no_time() -> None:
     assert _paths(b"/usr" + b"/a" * 500_000) == set()
+
+
+@pytest.mark.parametrize("before", [0, 1, (1 << 20) - 3, (1 << 20), (1 << 20) + 5])
+def test_a_text_is_found_wherever_it_stands(before: int) -> None:
+    texts = frozenset({"/etc/ssl/a.crt", "/nowhere"})
+    assert contained(b"x" * before + b"/etc/ssl/a.crt" + b"y" * 9, texts) == {"/etc/ssl/a.crt"}
+    assert contained(b"x" * before + b"/etc/ssl/a.cr", texts) == frozenset()

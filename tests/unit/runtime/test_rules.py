@@ -15,7 +15,7 @@ from builder.oci import ImageConfig, Platform
 from builder.recipe.model import DebianSource, Recipe, Runtime
 from builder.runtime.closure import Closure
 from builder.runtime.resolve import resolve
-from builder.runtime.rulebook import read_rules, watched_symbols
+from builder.runtime.rulebook import read_rules, watched_symbols, watched_texts
 from builder.sources.debian.tree import merged_tree
 from builder.sources.local import LocalFiles
 from tests.support.mkelf import Spec, mkelf
@@ -171,6 +171,20 @@ CASES = (
         absent=("/etc/lang.conf",),
     ),
     Case(
+        "a text in the bytes of a program switches a rule on, wherever it stands",
+        rules=_RULE + 'when.holds = ["/etc/lang.conf"]\nadd = ["/etc/lang.conf"]',
+        app={"/usr/bin/static": File(content=mkelf(Spec(flags_1=0x08000000, rodata=b"a/etc/lang.confb")))},
+        dep=DEP,
+        expect={"/etc/lang.conf": "needed at run time by /usr/bin/static (r)"},
+    ),
+    Case(
+        "the same text in a library does not",
+        rules=_RULE + 'when.holds = ["/etc/lang.conf"]\nadd = ["/etc/lang.conf"]',
+        app={f"{LIB}/liba.so.1": File(content=mkelf(Spec(soname="liba.so.1", rodata=b"a/etc/lang.confb")))},
+        dep=DEP,
+        absent=("/etc/lang.conf",),
+    ),
+    Case(
         "the recipe's word switches a rule on",
         rules=_RULE + 'feature = "fonts"\nadd = ["/etc/lang.conf"]\ntake = ["fonts"]\nmake = ["index"]',
         app=APP,
@@ -229,7 +243,7 @@ def closure_of(
         config=case.config,
         runtime=case.runtime,
     )
-    facts = ElfFacts(None, watched=watched_symbols(read))
+    facts = ElfFacts(None, watched=watched_symbols(read), texts=watched_texts(read))
     return resolve(recipe, merged_tree(packages), LocalFiles(made={}), facts, read)
 
 
