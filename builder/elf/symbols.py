@@ -84,6 +84,13 @@ def read_references(data: Readable, *, name: str) -> frozenset[str]:
         raise ElfError(name, str(error)) from None
 
 
+def definitions(data: Readable) -> dict[bytes, int]:
+    """Address of each symbol that a file defines. DamagedError as in the class below."""
+    file = _File(data)
+    defined = [row for row in file.rows(versioned=False) if row[2]]
+    return {name: row[3] for name, row in zip(file.names(defined), defined, strict=True)}
+
+
 class _File:
     """The symbol table and its strings. A file without them has empty ones."""
 

@@ -16,7 +16,7 @@ from builder.plan.records import copyright_nodes, planned_packages, record_entri
 from builder.plan.system import missing_parents, start_folders, system_entries
 from builder.reason import Reason, ReasonKind
 from builder.recipe.model import Owner, Recipe
-from builder.runtime import certificates, keystore
+from builder.runtime import certificates, graphviz, keystore
 from builder.runtime.closure import Closure, Needed
 from builder.runtime.wishes import dropper
 from builder.sources.local import LocalFiles
@@ -167,11 +167,15 @@ def _add_new(entries: dict[str, Entry], more: Iterable[Entry]) -> None:
 def _made_entries(recipe: Recipe, closure: Closure, sysroot: Sysroot) -> list[Entry]:
     """What rules and features want rootlet to make, less what the recipe drops."""
     dropped = dropper(recipe.runtime.drop)
-    makers = {certificates.NAME: _certificate_entries, keystore.NAME: _keystore_entries}
+    makers = {
+        certificates.NAME: _certificate_entries,
+        keystore.NAME: _keystore_entries,
+        graphviz.NAME: _graphviz_entries,
+    }
     made = [
         entry
         for name, reason in sorted(closure.made.items())
-        if reason.kind is ReasonKind.FEATURE or certificates.found(sysroot)
+        if reason.kind is ReasonKind.FEATURE or name == graphviz.NAME or certificates.found(sysroot)
         for entry in makers[name](sysroot, reason, dropped)
     ]
     return [entry for entry in made if not dropped(entry.path)]
@@ -207,6 +211,13 @@ def _keystore_entries(sysroot: Sysroot, reason: Reason, dropped: Callable[[str],
             package=certificates.PACKAGE,
             reason=reason,
         )
+    ]
+
+
+def _graphviz_entries(sysroot: Sysroot, reason: Reason, dropped: Callable[[str], bool]) -> list[Entry]:
+    return [
+        Entry(path=path, kind=Kind.FILE, mode=0o644, content=content, reason=reason)
+        for path, content in graphviz.plugin_lists(sysroot, dropped)
     ]
 
 

@@ -12,12 +12,12 @@ from builder.sysroot import Sysroot
 
 
 def judge_missing(
-    elf: ElfClosure, asked_by_rules: Container[str], sysroot: Sysroot, facts: ElfFacts
+    elf: ElfClosure, unnamed: Container[str], sysroot: Sysroot, facts: ElfFacts
 ) -> tuple[list[str], list[str]]:
     """Sentences about libraries without which something does not work, and about those it may do without.
 
-    ``asked_by_rules`` are the paths that rules ask for: a module's package does not depend on all that the
-    module can use.
+    ``unnamed`` are the paths that no package named by the recipe brings, but a rule or a package of the same
+    source: a module's package does not depend on all that the module can use.
     """
     # A plug-in's library is often loaded by its host program beforehand: the name is in the image then.
     provided = {edge.name for edge in elf.edges}
@@ -28,7 +28,7 @@ def judge_missing(
         is_plugin = _is_plugin(root, sysroot, facts)
         if missing.optional or (is_plugin and missing.name in provided):
             continue
-        if is_plugin and root in asked_by_rules:
+        if is_plugin and root in unnamed:
             dispensable.add(f"{missing_message(missing)}: what loads it at run time must do without")
         else:
             absent.add(missing_message(missing))

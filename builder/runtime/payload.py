@@ -15,7 +15,7 @@ _NOT_PAYLOAD = re.compile(
 _HOOK = re.compile(
     r"/etc/(?:init\.d|cron[^/]*|network|ppp|dhcp|resolvconf|logrotate\.d|NetworkManager|kernel|initramfs-tools"
     r"|update-motd\.d|apm|acpi|insserv[^/]*|rc[0-6S]\.d|X11|pm)/.*"
-    r"|/usr/share/(?:apport|initramfs-tools|debconf)/.*",
+    r"|/usr/share/(?:apport|initramfs-tools|debconf|python3/runtime\.d)/.*",
     re.DOTALL,
 )
 

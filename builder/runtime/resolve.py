@@ -66,6 +66,9 @@ class _Search:
         self._absent: list[str] = []
         self._hints: list[str] = []
         self._interpreters: dict[str, None] = {}
+        self._started: set[str] = set()
+        self._scripts: dict[str, tuple[Node, str]] = {}
+        self._unstarted: list[str] = []
         self._dropped = dropper(recipe.runtime.drop)
 
     def run(self, rules: RuleRun) -> Closure:
@@ -83,9 +86,10 @@ class _Search:
             else:
                 fresh_files = list(self._needed.values())[looked:]
                 looked = len(self._needed)
-                self._take(rules.look(fresh_files, self._interpreters))
+                self._take(rules.look(fresh_files, self._interpreters, self._scripts.values()))
                 self._open((item.node for item in fresh_files), resolver)
         self._judge(resolver.closure(self._roots))
+        self._judge_start(rules)
         hints = (*self._hints, *plugin_hints(self._needed, self._sysroot, self._facts))
         return Closure(
             needed=self._needed,
@@ -115,6 +119,8 @@ class _Search:
                 self._hints.append(f"{opening.missing}; name the package that ships it to have it")
 
     def _follow(self, node: Node) -> None:
+        if self._is_started(node):
+            self._started.add(node.path)
         if node.kind is Kind.SYMLINK:
             self._follow_link(node)
         elif node.kind is Kind.FILE:
@@ -145,6 +151,8 @@ class _Search:
 
     def _follow_script(self, node: Node, script: Shebang) -> None:
         reason = Reason(ReasonKind.SHEBANG, node.path)
+        if node.path in self._started:
+            self._scripts[node.path] = (node, script.program or script.interpreter)
         for program in filter(None, (script.interpreter, script.program)):
             found = self._program(program)
             if found is None:
@@ -156,9 +164,8 @@ class _Search:
     def _interpreter_missing(self, node: Node, program: str) -> None:
         why = self._needed[node.path].reason.kind
         if why is ReasonKind.ENTRYPOINT:
-            raise ResolutionError(
-                f"{program}, the interpreter of {node.path} that the image starts, is in no package",
-                hint="name the package that ships it in packages",
+            self._unstarted.append(
+                f"{program}, the interpreter of {node.path} that the image starts, is in no package"
             )
         # A rule takes folders of modules whole: nobody asked for the programs among them.
         if why is not ReasonKind.RULE:
@@ -178,9 +185,23 @@ class _Search:
     def _judge(self, elf: ElfClosure) -> None:
         for warning in elf.warnings:
             self._warn(warning)
-        absent, dispensable = judge_missing(elf, self._by_rules, self._sysroot, self._facts)
+        # Not asked for by name either: plug-ins of the packages that are built with a named one.
+        siblings = {path for path, item in self._needed.items() if item.reason.kind is ReasonKind.SAME_SOURCE}
+        absent, dispensable = judge_missing(elf, self._by_rules | siblings, self._sysroot, self._facts)
         for text in (*refuse([*absent, *self._absent], self._recipe.runtime.missing), *dispensable):
             self._warn(text)
+
+    def _is_started(self, node: Node) -> bool:
+        """Whether the image starts it: its entry point, and what the scripts started by that run in turn."""
+        reason = self._needed[node.path].reason
+        if reason.kind in (ReasonKind.RULE, ReasonKind.LINK_TARGET):
+            return reason.subject in self._started
+        return reason.kind is ReasonKind.ENTRYPOINT
+
+    def _judge_start(self, rules: RuleRun) -> None:
+        # What a rule takes is only there when the closure is made again.
+        if self._unstarted and not rules.taken.keys() - self._sysroot.packages.keys():
+            raise ResolutionError(self._unstarted[0], hint="name the package that ships it in packages")
 
     # ---- adding ------------------------------------------------------------------------------------
 

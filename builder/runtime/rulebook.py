@@ -24,7 +24,9 @@ class When:
     one: its SONAME (else its name), a dynamic symbol that it imports, its path, its being named as an
     interpreter by a program or script. ``text`` is searched for in the file that ``path`` names; each
     place where it is found switches the rule on with its own named groups. ``holds`` are texts of which one
-    stands in the bytes of a program (no library): what is linked into it shows no symbol. ``package`` (gives
+    stands in the bytes of a program (no library): what is linked into it shows no symbol. ``script`` is the
+    interpreter that a script names which the image starts, be it there or not; ``text`` may be searched for in
+    the script. ``package`` (gives
     the image a file), ``present`` (path of some file of the image) and ``env`` (``NAME=value`` of the image's
     environment, whose named groups globs may use too) speak of the image. Expressions but ``text`` match
     whole; in ``text`` ^ and $ stand for the ends of lines.
@@ -36,6 +38,7 @@ class When:
     path: Expression | None = None
     text: Expression | None = None
     interpreter: Expression | None = None
+    script: Expression | None = None
     package: Expression | None = None
     present: Expression | None = None
     env: Expression | None = None
@@ -43,10 +46,10 @@ class When:
     def file_groups(self, path: str, library: str, imports: frozenset[str]) -> dict[str, str | None] | None:
         """Named groups of the expressions where one file meets every condition on a file, else None.
 
-        ``library`` is the SONAME or name of an ELF file, "" for other files. Rules with ``interpreter`` or
-        ``holds`` never match here: those are found otherwise.
+        ``library`` is the SONAME or name of an ELF file, "" for other files. Rules with ``interpreter``,
+        ``script`` or ``holds`` never match here: those are found otherwise.
         """
-        if self.interpreter is not None or self.holds or (self.symbols and not self.symbols & imports):
+        if self.interpreter is not None or self.script is not None or self.holds or (self.symbols and not self.symbols & imports):
             return None
         groups: dict[str, str | None] = {}
         for expression, text in ((self.path, path), (self.library, library)):
@@ -59,7 +62,7 @@ class When:
     @property
     def of_a_file(self) -> bool:
         """Whether a file must match."""
-        return bool(self.library or self.symbols or self.holds or self.path or self.interpreter)
+        return bool(self.library or self.symbols or self.holds or self.path or self.interpreter or self.script)
 
     @property
     def is_empty(self) -> bool:
@@ -143,7 +146,7 @@ def _rule(table: Mapping[str, Any]) -> Rule:
 
 
 def _when(table: Mapping[str, Any]) -> When:
-    _only(table, {"library", "symbols", "holds", "path", "text", "interpreter", "package", "present", "env"})
+    _only(table, {"library", "symbols", "holds", "path", "text", "interpreter", "script", "package", "present", "env"})
     expressions = {
         key: Expression(_text(value), re.MULTILINE if key == "text" else re.DOTALL)
         for key, value in table.items()
@@ -162,15 +165,17 @@ def _check(rule: Rule) -> None:
         raise ValueError("nothing switches it on: give it `when` or `feature`")
     if when.holds and (when.interpreter or when.path or when.library or when.symbols):
         raise ValueError("`holds` stands alone among the conditions on a file")
+    if when.script and (when.interpreter or when.path or when.library or when.symbols or when.holds):
+        raise ValueError("`script` stands alone among the conditions on a file")
     if when.interpreter and (when.path or when.library or when.symbols):
         raise ValueError("`interpreter` stands alone among the conditions on a file")
     if rule.feature and any(set(_PLACEHOLDER.findall(glob)) - {"libdir"} for glob in rule.add):
         raise ValueError("a feature gives globs nothing but {libdir}")
-    if when.text and not when.path:
-        raise ValueError("`text` needs the `path` of the files to search")
+    if when.text and not (when.path or when.script):
+        raise ValueError("`text` needs the `path` of the files to search, or `script`")
     if not (rule.add or rule.make):
         raise ValueError("it does nothing: give it `add` or `make`")
-    expressions = (when.path, when.text, when.library, when.interpreter, when.env)
+    expressions = (when.path, when.text, when.library, when.interpreter, when.script, when.env)
     groups = {name for expression in expressions if expression for name in expression.groupindex}
     for glob in rule.add:
         _check_glob(glob, groups, of_a_file=when.of_a_file)

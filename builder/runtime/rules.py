@@ -88,6 +88,7 @@ class RuleRun:
         self._libraries = Index((state, state.rule.when.library) for state in by_name)
         self._paths = Index((state, state.rule.when.path) for state in by_name)
         self._interpreters = Index((state, state.rule.when.interpreter) for state in self._states)
+        self._scripts = Index((state, state.rule.when.script) for state in self._states)
         self._packages = Index((state, state.rule.when.package) for state in self._states)
         self._present = Index((state, state.rule.when.present) for state in self._states)
         self._seen_packages: set[str] = set()
@@ -104,8 +105,13 @@ class RuleRun:
                 )
         yield from self._fire_all()
 
-    def look(self, files: Iterable[Needed], interpreters: Iterable[str]) -> Iterator[Wish]:
-        """Give what ``files``, new in the image, and the paths of ``interpreters`` switch on."""
+    def look(
+        self, files: Iterable[Needed], interpreters: Iterable[str], scripts: Iterable[tuple[Node, str]] = ()
+    ) -> Iterator[Wish]:
+        """Give what ``files``, new in the image, and the paths of ``interpreters`` switch on.
+
+        ``scripts`` are those that the image starts, each with the interpreter that it names.
+        """
         for item in files:
             if item.node.kind is not Kind.DIRECTORY:
                 self._see_package(item.node)
@@ -115,6 +121,10 @@ class RuleRun:
         for path in interpreters:
             for state, match in self._interpreters.matches(path):
                 self._hit(state, path, match.groupdict())
+        for node, interpreter in scripts:
+            for state, match in self._scripts.matches(interpreter):
+                for found in self._found_in_text(state.rule.when.text, node):
+                    self._hit(state, node.path, match.groupdict() | found)
         yield from self._fire_all()
 
     def _see_package(self, node: Node) -> None:

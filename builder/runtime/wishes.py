@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from builder.errors import ResolutionError
 from builder.reason import Reason, ReasonKind
 from builder.recipe.model import Recipe
+from builder.runtime.companions import companions
 from builder.runtime.payload import is_payload
 from builder.sources.local import LocalFiles
 from builder.sysroot import Kind, Lookup, Node, Sysroot, glob_pattern
@@ -20,6 +21,10 @@ _BASE_FILES = (
     *("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"),
 )
 """What says which distribution this is, and the links that every program of it expects."""
+
+
+_WRITTEN = ("/run/", "/var/")
+"""Folders below these are for what programs write: no program needs another package's folder elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,26 +74,52 @@ def _payloads(recipe: Recipe, sysroot: Sysroot, dropped: Callable[[str], bool]) 
         yield from _payload(name, Reason(ReasonKind.SAME_SOURCE, sibling, name), sysroot, dropped)
     for name in named:
         yield from _settings(name, sysroot, dropped)
+    for node, reason in companions(named, sysroot):
+        if not dropped(node.path):
+            yield Wish(node, reason)
 
 
 def _configured(
     recipe: Recipe, sysroot: Sysroot, local: LocalFiles, dropped: Callable[[str], bool]
 ) -> Iterator[Wish]:
-    """What configuring makes for the named packages and those of their source."""
+    """What configuring makes for the named packages, those of their source, and accounts they speak of."""
     named = [name for source in recipe.sources for name in source.packages]
     wanted = {*named, *(name for name, _ in _same_source(named, sysroot))}
+    accounts = _accounts(recipe, local, wanted)
     own = {node.path for node in local.nodes()}
     for one in local.configured.made:
-        path = one.node.path
+        node = one.node
+        is_own = one.package in wanted and not one.changed
+        is_shared = node.kind is Kind.DIRECTORY and not accounts.isdisjoint((node.user, node.group))
+        if (is_own or is_shared) and node.path not in own and _is_wanted(node, one.detail, sysroot, dropped):
+            yield Wish(node, Reason(ReasonKind.CONFIGURED, one.package, one.detail))
+    for asked in local.configured.asked:
+        there = sysroot.get(asked.path) if asked.package in wanted and asked.path not in own else None
         if (
-            one.package in wanted
-            and not one.changed
-            and path not in own
-            and is_payload(path)
-            and is_payload(one.node.target)  # no link to a manual page that is not there
-            and not dropped(path)
+            there is not None
+            and (there.kind is Kind.SYMLINK or there.path.startswith(_WRITTEN))
+            and _is_wanted(there, asked.detail, sysroot, dropped)
         ):
-            yield Wish(one.node, Reason(ReasonKind.CONFIGURED, one.package, one.detail))
+            yield Wish(there, Reason(ReasonKind.CONFIGURED, asked.package, asked.detail))
+
+
+def _accounts(recipe: Recipe, local: LocalFiles, wanted: set[str]) -> set[str]:
+    """Users and groups that packages add and that the wanted ones, or the recipe, speak of."""
+    speakers = local.configured.speakers
+    said = {*recipe.config.user.split(":"), *(user.name for user in recipe.users)}
+    said |= {name for node in local.nodes() for name in (node.user, node.group)}
+    return {name for name, packages in speakers.items() if name in said or not wanted.isdisjoint(packages)}
+
+
+def _is_wanted(node: Node, detail: str, sysroot: Sysroot, dropped: Callable[[str], bool]) -> bool:
+    """Whether something that configuring made goes into the image: a link does where its target does."""
+    if not is_payload(node.path) or dropped(node.path):
+        return False
+    if node.kind is not Kind.SYMLINK:
+        return True
+    found = sysroot.lookup(node.path)
+    is_lost = found.node is None and detail.startswith("update-alternatives")
+    return is_payload(found.path) and not dropped(found.path) and not is_lost
 
 
 def _payload(name: str, reason: Reason, sysroot: Sysroot, dropped: Callable[[str], bool]) -> Iterator[Wish]:

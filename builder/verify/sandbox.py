@@ -32,6 +32,7 @@ def main() -> None:
     if os.getppid() != task["parent"]:
         return
     if any(job["http"] and job["http"]["tls"] for job in task["jobs"]):
+        import encodings.idna  # noqa: F401, PLC0415 (the codec of TLS server names)
         import ssl  # noqa: F401, PLC0415 (read now: inside the image there is no Python)
     outcomes: list[Outcome] = []
     for job in task["jobs"]:

@@ -19,7 +19,7 @@ from tests.support.tools import REPOSITORY, need, rootlet
 
 pytestmark = [pytest.mark.network, pytest.mark.tools]
 
-RECIPES = ("busybox", "curl", "flask", "nginx", "redis", "sqlite3")
+RECIPES = sorted(path.stem for path in (REPOSITORY / "recipes").glob("*.toml"))
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +57,8 @@ def build(name: str, workshop: Path) -> Path:
             workshop / "db",
             "--max-database-age",
             "any",
+            "--unscannable",  # the repository's cut of vulnerability data knows a few source packages only
+            "warn",
             "--summary",
             f"{name}.md",
         ),
@@ -66,10 +68,6 @@ def build(name: str, workshop: Path) -> Path:
     assert done.stdout.startswith(f"{name}:")
     assert json.loads((layout / "index.json").read_text())["manifests"][0]["digest"] in done.stdout
     return layout
-
-
-def test_all_shipped_recipes_are_tested() -> None:
-    assert sorted(path.stem for path in (REPOSITORY / "recipes").glob("*.toml")) == sorted(RECIPES)
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -181,6 +181,7 @@ PROOFS = (
         argv=("php8.4", "-r", "echo (new DateTimeZone('Europe/Berlin'))->getName();"),
         expect="^Europe/Berlin",
         without="bad timezone",
+        also=("time-zones-of-programs",),
     ),
     Proof(
         rule="node-library",
@@ -355,6 +356,7 @@ PROOFS = (
         user="65534",
         expect="Success",
         without="invalid value for parameter .TimeZone.",
+        also=("time-zones-of-programs",),
     ),
     Proof(
         rule="proj-data",

@@ -304,11 +304,21 @@ PROOFS = [
         expect="speling",
         without="[Cc]an't open",
     ),
+    Proof(
+        rule="mysql-settings",
+        packages=("mariadb-client",),
+        argv=("/usr/bin/mariadb", "--print-defaults"),
+        expect="--socket=",
+        without="Can't read dir|^$",
+    ),
 ]
 
 # To see these at work takes more than a program: a key distribution centre, a server, a display, set-user-ID.
 PRESENT = [
     ("certificates-of-libraries", "libgit2-1.9", "/etc/ssl/certs/ca-certificates.crt"),
+    ("certificates-of-programs", "caddy", "/etc/ssl/certs/ca-certificates.crt"),
+    ("time-zones-of-programs", "caddy", "/usr/share/zoneinfo/Europe/Berlin"),
+    ("x11-locales", "xterm", "/usr/share/X11/locale/en_US.UTF-8/Compose"),
     ("kerberos-plugins", "curl", "/usr/lib/*/krb5/plugins/preauth/spake.so"),
     ("sasl-mechanisms", "memcached", "/usr/lib/*/sasl2/libsasldb.so"),
     ("pam-helpers", "openssh-server", "/usr/sbin/unix_chkpwd"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from builder.elf.facts import ElfFacts
 from builder.oci import ImageConfig, Platform
 from builder.plan.build import make_plan
@@ -19,7 +21,7 @@ from builder.sources.debian.tree import merged_tree
 from builder.sources.local import local_files, with_configuration
 from builder.sysroot import Package
 from tests.support.configuring import package
-from tests.support.packages import File, copyright_of
+from tests.support.packages import Dir, File, copyright_of
 
 SCRIPT = """
 adduser --system --group --home /var/lib/app app
@@ -40,8 +42,8 @@ FILES = {
 }
 
 
-def plan_of(folder: Path, *others: Package, **fields: Any) -> ImagePlan:
-    packages = (package(folder, "app", FILES, postinst=SCRIPT), *others)
+def plan_of(folder: Path, *others: Package, app: Package | None = None, **fields: Any) -> ImagePlan:
+    packages = (app or package(folder, "app", FILES, postinst=SCRIPT), *others)
     recipe = Recipe(
         path=folder / "recipe.toml",
         name="app",
@@ -118,3 +120,72 @@ def test_the_recipe_has_the_last_word(tmp_path: Path) -> None:
 
 def test_the_image_can_start_as_a_user_that_a_package_adds(tmp_path: Path) -> None:
     assert plan_of(tmp_path, config=ImageConfig(user="app:adm")).config.user == "app:adm"
+
+
+COMMON = """
+adduser --system --group --home /var/lib/shared shared
+install -d -o shared -g shared -m 2775 /run/shared
+chown root:shared /var/log/shared
+mkdir /run/other
+install -d -o shared /etc/shared.conf.d
+adduser --system --group --home /var/lib/stranger stranger
+"""
+
+
+def shared_paths(plan: ImagePlan) -> list[str]:
+    """What the image has of the package "common"."""
+    words = ("shared", "stranger", "/run/other")
+    return [path for path in entries(plan) if path.startswith("/") and any(word in path for word in words)]
+
+
+@pytest.mark.parametrize(
+    ("script", "user", "expected"),
+    [
+        pytest.param("true", "", [], id="of a package that has nothing to do with it: nothing"),
+        pytest.param(
+            "true",
+            "shared",
+            ["/etc/shared.conf.d", "/run/shared", "/var/lib/shared", "/var/log/shared"],
+            id="the image's user has its folders, made and shipped ones",
+        ),
+        pytest.param(
+            "make_cluster -u shared /var/lib/x",
+            "",
+            ["/etc/shared.conf.d", "/run/shared", "/var/lib/shared", "/var/log/shared"],
+            id="a script of the named package speaks of the user",
+        ),
+        pytest.param("mkdir -p /run/other", "", ["/run/other"], id="a folder that both make"),
+        pytest.param("mkdir -p /etc/shared.conf.d", "", [], id="where settings are, nothing is written"),
+        pytest.param("echo shared; test -n shared", "", [], id="a word is not an account"),
+    ],
+)
+def test_folders_of_another_package_for_one_account(
+    tmp_path: Path, script: str, user: str, expected: list[str]
+) -> None:
+    common = package(tmp_path, "common", {"/var/log/shared": Dir(), "/usr/bin/c": File()}, postinst=COMMON)
+    app = package(tmp_path, "app", FILES, depends="common", postinst=script)
+    plan = plan_of(tmp_path, common, app=app, config=ImageConfig(user=user))
+    assert shared_paths(plan) == expected
+    for path in expected:
+        entry = entries(plan)[path]
+        assert entry.reason.kind is ReasonKind.CONFIGURED
+        assert entry.uid or entry.gid or path == "/run/other"
+
+
+@pytest.mark.parametrize(
+    ("drop", "target"),
+    [
+        pytest.param((), "/usr/bin/better", id="the better package of the tree, and its file with it"),
+        pytest.param(("/usr/bin/better",), "", id="no link to what the recipe drops"),
+        pytest.param(("/usr/bin/tool",), "/usr/bin/better", id="the link itself is dropped"),
+    ],
+)
+def test_an_alternative_that_another_package_wins(tmp_path: Path, drop: tuple[str, ...], target: str) -> None:
+    text = "update-alternatives --install /usr/bin/tool tool /usr/bin/better 50"
+    better = package(
+        tmp_path, "better", {"/usr/bin/better": File(mode=0o755), **copyright_of("better")}, postinst=text
+    )
+    found = entries(plan_of(tmp_path, better, runtime=Runtime(drop=drop)))
+    assert getattr(found.get("/etc/alternatives/tool"), "target", "") == target
+    assert ("/usr/bin/tool" in found) is (not drop)
+    assert ("/usr/bin/better" in found) is bool(target)

@@ -31,23 +31,30 @@ class Group:
 
     link: str
     choices: list[Choice] = field(default_factory=list)
-    current: Choice | None = None
 
     def add(self, choice: Choice) -> None:
-        """Register; in automatic mode the best is current, the earlier of two that are equal."""
+        """Register a choice; a later one of the same target takes its place."""
         self.choices.sort(key=lambda one: one.target)
         same = [number for number, one in enumerate(self.choices) if one.target == choice.target]
         if same:
             self.choices[same[0]] = choice
         else:
             self.choices.append(choice)
-        self.current = max(self.choices, key=lambda one: one.priority)
+
+    def best(self, system: System, alone: frozenset[str]) -> Choice | None:
+        """As in automatic mode: the highest priority, the earlier of two that are equal.
+
+        Packages that are there for single files (``alone``) count only where no other offers anything.
+        """
+        there = [one for one in self.choices if system.find(one.target) is not None]
+        return max(there, key=lambda one: (one.package not in alone, one.priority), default=None)
 
 
 class Alternatives:
-    """The groups by name."""
+    """The groups by name. ``alone``: packages that are not installed, but there for single files."""
 
-    def __init__(self) -> None:
+    def __init__(self, alone: frozenset[str] = frozenset()) -> None:
+        self._alone = alone
         self.groups: dict[str, Group] = {}
 
     def command(self, shell: Shell, arguments: list[str]) -> Verdict:
@@ -72,13 +79,15 @@ class Alternatives:
         return True
 
     def lay(self, system: System) -> None:
-        """Make the links of every group."""
+        """Make the links of every group; each package that offers something for one asks for it."""
         for name, group in sorted(self.groups.items()):
-            if group.current is not None:
-                _links(system, group.current, name, group.link, group.current.target)
-                for link, slave, target in group.current.slaves:
-                    if system.find(target) is not None:
-                        _links(system, group.current, slave, link, target)
+            best = group.best(system, self._alone)
+            if best is None:
+                continue
+            _links(system, group, best, (group.link, name, best.target))
+            for link, slave, target in best.slaves:
+                if system.find(target) is not None:
+                    _links(system, group, best, (link, slave, target))
 
 
 def _slaves(words: list[str]) -> tuple[tuple[tuple[str, str, str], ...], list[str]]:
@@ -95,15 +104,19 @@ def _is_number(text: str) -> bool:
     return text.removeprefix("-").isdecimal() and len(text) < 10  # noqa: PLR2004 (fits 32 bits)
 
 
-def _links(system: System, choice: Choice, name: str, link: str, target: str) -> None:
+def _links(system: System, group: Group, best: Choice, link: tuple[str, str, str]) -> None:
+    path, name, target = link
     detail = f"update-alternatives {name}"
-    place = system.place(link, follow=False)
+    place = system.place(path, follow=False)
     present = system.get(place)
     if present is not None and present.kind is not Kind.SYMLINK:
         return  # as update-alternatives: a file of a package is not replaced with a link
-    for path, leads_to in (
+    for where, leads_to in (
         (system.place(f"{FOLDER}/{name}", follow=False), target),
         (place, f"{FOLDER}/{name}"),
     ):
-        node = Node(path=path, kind=Kind.SYMLINK, mode=0o777, target=leads_to, user="root", group="root")
-        system.put(node, package=choice.package, detail=detail)
+        node = Node(path=where, kind=Kind.SYMLINK, mode=0o777, target=leads_to, user="root", group="root")
+        system.put(node, package=best.package, detail=detail)
+        for other in group.choices:
+            if path == group.link or any(path == slave[0] for slave in other.slaves):
+                system.ask(where, package=other.package, detail=detail)

@@ -35,6 +35,7 @@ def make_folder(
     place = shell.system.place(path, follow=True)
     node = shell.system.get(place)
     if node is not None:
+        shell.system.ask(place, package=shell.package, detail=detail)
         return deep and node.kind is Kind.DIRECTORY
     for parent in parents(place):
         if shell.system.get(parent) is None:
@@ -229,14 +230,15 @@ def _ln(shell: Shell, arguments: list[str]) -> Verdict:
     if not system.knows(link) or (system.get(place) is not None and not read.has("f", "force")):
         return False
     if read.has("r", "relative"):
-        target = _relative(target, place)
+        target = relative_target(target, place)
     node = Node(path=place, kind=Kind.SYMLINK, mode=0o777, target=target, user="root", group="root")
     system.put(node, package=shell.package, detail="ln -s")
     shell.say(f"links {link} to {target}")
     return True
 
 
-def _relative(target: str, place: str) -> str:
+def relative_target(target: str, place: str) -> str:
+    """What a link at ``place`` says to lead to ``target``, without the root."""
     there, here = target.strip("/").split("/"), place.strip("/").split("/")[:-1]
     common = 0
     while common < min(len(there) - 1, len(here)) and there[common] == here[common]:
@@ -310,6 +312,7 @@ def _own(shell: Shell, path: str, owners: str, detail: str) -> Verdict:
     ):
         shell.unclear()
         return False
+    shell.system.mention(shell.package, user, group)
     if own_group and user in shell.system.users:
         group = shell.system.users[user].group
     changed = with_owner(node, _name(user), _name(group))

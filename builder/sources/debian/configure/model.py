@@ -54,6 +54,15 @@ class Made:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A folder or link that configuring ``package`` would make too (by ``detail``): another one has it."""
+
+    path: str
+    package: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Diversion:
     """``dpkg-divert``: what any package but ``package`` ships at ``path`` goes to ``to`` instead."""
 
@@ -81,15 +90,19 @@ class ScriptReport:
 class Configuration:
     """What all packages together come to on a fresh root.
 
-    ``made`` is to be laid over the tree; ``contents`` has the bytes of its files without ``content``;
-    ``removed`` are paths of packages that configuring takes away. Scripts without a finding are left out.
+    ``made`` is to be laid over the tree; ``contents`` has the bytes of its files without ``content``.
+    ``asked`` are folders and links of other packages; ``removed``: paths of packages that are taken away.
+    ``speakers``: user or group that configuring adds → packages whose scripts, settings or units name it.
+    Scripts without a finding are left out.
     """
 
     made: tuple[Made, ...] = ()
+    asked: tuple[Asked, ...] = ()
     contents: Mapping[str, bytes] = field(default_factory=dict)
     removed: frozenset[str] = frozenset()
     users: tuple[ConfiguredUser, ...] = ()
     groups: tuple[ConfiguredGroup, ...] = ()
+    speakers: Mapping[str, frozenset[str]] = field(default_factory=dict)
     scripts: tuple[ScriptReport, ...] = ()
 
     @property

@@ -56,6 +56,7 @@ def add_group(shell: Shell, name: str, number: str = "") -> Verdict:
     if not NAME.fullmatch(name):
         shell.unclear()
         return False
+    shell.system.mention(shell.package, name)
     if not shell.system.has_group(name):
         gid = int(number) if number.isdecimal() and len(number) < 10 else None  # noqa: PLR2004 (fits 32 bits)
         shell.system.groups[name] = ConfiguredGroup(name=name, gid=gid, package=shell.package)
@@ -69,6 +70,7 @@ def add_user(shell: Shell, user: ConfiguredUser, *, own_group: bool = False) -> 
     if not NAME.fullmatch(user.name) or "\n" in text or ":" in text:
         shell.unclear()
         return False
+    shell.system.mention(shell.package, user.name)
     if shell.system.has_user(user.name):
         return True
     if own_group:
@@ -90,6 +92,7 @@ def join(shell: Shell, user: str, groups: list[str]) -> Verdict:
             return False
         shell.unclear()  # a member that Debian itself defines: its account is not written anew
         return None
+    shell.system.mention(shell.package, user, *known)
     present = shell.system.users[user]
     more = tuple(group for group in dict.fromkeys((*present.groups, *known)) if group != present.group)
     shell.system.users[user] = replace(present, groups=more)

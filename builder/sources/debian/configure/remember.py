@@ -16,6 +16,7 @@ from typing import Any
 from builder import __version__
 from builder.files import read_checked, write_checked
 from builder.sources.debian.configure.model import (
+    Asked,
     Configuration,
     ConfiguredGroup,
     ConfiguredUser,
@@ -24,7 +25,7 @@ from builder.sources.debian.configure.model import (
 )
 from builder.sysroot import Content, Kind, Node, Package, Sysroot
 
-FORMAT = 2
+FORMAT = 3
 """Raised when what scripts come to changes; answers of another format count as absent."""
 
 
@@ -46,7 +47,7 @@ def _key(packages: tuple[Package, ...]) -> str:
     digest = hashlib.sha256(f"{FORMAT} {__version__}".encode())
     for package in sorted(packages, key=lambda package: package.name):
         first = next((node.content for node in package.nodes if node.content is not None), None)
-        parts = [package.name, package.version, package.architecture]
+        parts = [package.name, package.version, package.architecture, "alone" if package.alone else ""]
         # The store names its files by the checksum of the package: they stand for everything in it.
         parts += [package.control, *package.scripts.values()] if first is None else [str(first.store)]
         digest.update("\0".join(parts).encode("utf-8", "surrogateescape") + b"\0\0")
@@ -67,6 +68,8 @@ def _to_plain(configuration: Configuration) -> dict[str, Any]:
     contents = configuration.contents
     return {
         "made": [_made_to_plain(one) for one in configuration.made],
+        "asked": [dataclasses.asdict(one) for one in configuration.asked],
+        "speakers": {name: sorted(packages) for name, packages in configuration.speakers.items()},
         "contents": {path: base64.b64encode(text).decode() for path, text in contents.items()},
         "removed": sorted(configuration.removed),
         "users": [dataclasses.asdict(user) for user in configuration.users],
@@ -89,6 +92,8 @@ def _made_to_plain(made: Made) -> dict[str, Any]:
 def _from_plain(plain: Mapping[str, Any]) -> Configuration:
     return Configuration(
         made=tuple(Made(**{**one, "node": _node(one["node"])}) for one in plain["made"]),
+        asked=tuple(Asked(**one) for one in plain["asked"]),
+        speakers={name: frozenset(packages) for name, packages in plain["speakers"].items()},
         contents={path: base64.b64decode(text) for path, text in plain["contents"].items()},
         removed=frozenset(plain["removed"]),
         users=tuple(ConfiguredUser(**{**user, "groups": tuple(user["groups"])}) for user in plain["users"]),

@@ -19,6 +19,7 @@ from builder.sources.debian.configure.sysusers import FOLDER as SYSUSERS
 from builder.sources.debian.configure.sysusers import apply_sysusers
 from builder.sources.debian.configure.tmpfiles import FOLDER as TMPFILES
 from builder.sources.debian.configure.tmpfiles import apply_tmpfiles
+from builder.sources.debian.configure.units import apply_unit, units_of
 from builder.sysroot import Kind, Package, Sysroot
 
 _SECTION = "# Automatically added by "
@@ -46,6 +47,7 @@ _SERVICES = frozenset(
 """Sections of debhelper that leave nothing in an image: services, byte code, earlier versions' conffiles."""
 _NOTHING = re.compile(r"(?:^[ \t]*(?:#[^\n]*|set [^\n]*|exit 0|:)?\n)*", re.MULTILINE)
 _DEPENDENCIES = re.compile(r"^(?:Pre-)?Depends:((?:[^\n]|\n[ \t])*)", re.MULTILINE)
+_ESSENTIAL = re.compile("^Essential: yes$", re.MULTILINE)
 _DEPENDENCY = re.compile(r"(?:^|[,|])\s*([a-z0-9][a-z0-9+.-]+)")
 _ANSWER = re.compile(r"^Template:[ \t]*(\S+)((?:\n[^\n]+)*)", re.MULTILINE)
 _CHOICES = re.compile(r"^Choices(?:-C)?:[ \t]*(.*)$", re.MULTILINE)
@@ -54,13 +56,15 @@ _DEFAULT = re.compile(r"^Default:[ \t]*(.*)$", re.MULTILINE)
 
 def configure(packages: Iterable[Package], tree: Sysroot) -> Configuration:
     """What the scripts and settings of ``packages``, laid into ``tree``, would make of a fresh root."""
-    run = _Run(tree)
     ordered = in_order(packages)
+    run = _Run(tree, alone=frozenset(package.name for package in ordered if package.alone))
     for package in ordered:
         run.script(package, "preinst", ("install",))
     for package in ordered:
         run.script(package, "postinst", ("configure", ""))
         run.settings(package.name)
+    for package in ordered:
+        run.units(package)
     return run.result()
 
 
@@ -77,8 +81,13 @@ def diversions(packages: Iterable[Package]) -> tuple[Diversion, ...]:
 
 
 def in_order(packages: Iterable[Package]) -> list[Package]:
-    """Packages so that each follows what it depends on, as dpkg configures them; else by name."""
-    found = {package.name: package for package in sorted(packages, key=lambda package: package.name)}
+    """Packages so that each follows what it depends on, as dpkg configures them.
+
+    Otherwise essential ones come first, then names decide.
+    """
+    by_name = sorted(packages, key=lambda package: package.name)
+    by_name.sort(key=lambda package: _ESSENTIAL.search(package.control) is None)
+    found = {package.name: package for package in by_name}
     ordered: dict[str, Package] = {}
     entered: set[str] = set()
     for start in found:
@@ -115,12 +124,13 @@ def _stripped(script: str) -> str:
 class _Run:
     """One fresh root."""
 
-    def __init__(self, tree: Sysroot) -> None:
+    def __init__(self, tree: Sysroot, *, alone: frozenset[str]) -> None:
         self._tree = tree
         self._system = System(tree)
-        self._alternatives = Alternatives()
+        self._alternatives = Alternatives(alone)
         self._reports: list[tuple[str, str, Shell]] = []
         self._settings = _settings(tree)
+        self._units = units_of(tree)
         self._applied: set[str] = set()
         self._pam = ""
         architectures = {package.architecture for package in tree.packages.values()} - {"all"}
@@ -154,6 +164,19 @@ class _Run:
         for path in self._settings.get(package, ()):
             self._apply(path, package)
 
+    def units(self, package: Package) -> None:
+        """Make the folders of the package's services, of those that start by themselves first."""
+        script = package.scripts.get("postinst", "")
+        units = [(unit, _starts(unit.name, script)) for unit in self._units.get(package.name, ())]
+        for unit, enabled in sorted(units, key=lambda one: not one[1]):
+            text = "\n".join(self._system.read(path) for path in unit.files)
+            if "Directory" in text:
+                shell = self._shell(package.name, f"systemd/system/{unit.name}", text)
+                try:
+                    apply_unit(shell, unit, text, enabled=enabled)
+                except TooMuchError:
+                    shell.unclear()
+
     def result(self) -> Configuration:
         """Everything that came of it."""
         for action in self._system.deferred:
@@ -164,6 +187,12 @@ class _Run:
         system = self._system
         return Configuration(
             made=system.made(),
+            asked=system.asked(),
+            speakers={
+                name: frozenset(packages)
+                for name, packages in sorted(system.speakers.items())
+                if name in system.users or name in system.groups
+            },
             contents=system.known_contents(),
             removed=system.removed(),
             users=tuple(user for _, user in sorted(system.users.items())),
@@ -228,6 +257,11 @@ def _settings(tree: Sysroot) -> Mapping[str, list[str]]:
         if node.path.startswith(start) and node.path.endswith(".conf") and node.kind is Kind.FILE:
             found.setdefault(node.package, []).append(node.path)
     return {package: sorted(paths) for package, paths in found.items()}
+
+
+def _starts(unit: str, postinst: str) -> bool:
+    """Whether debhelper's section switches the unit on (dh_installsystemd(1), without ``--no-enable``)."""
+    return f"'{unit}'" in postinst and f"debian-installed '{unit}'" not in postinst
 
 
 def _defaults(templates: str) -> dict[str, str]:

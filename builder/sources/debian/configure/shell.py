@@ -123,6 +123,7 @@ class Shell:
             return self.helper(name, arguments)
         verdict = handler(self, arguments) if handler is not None else None
         if verdict is None and handler is None:
+            self.system.mention(self.package, *filter(self.system.has_user, arguments))
             self.write(UNKNOWN)
             self.unclear()
         return verdict

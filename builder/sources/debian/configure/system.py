@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from builder.sources.debian.configure.model import (
+    Asked,
     ConfiguredGroup,
     ConfiguredUser,
     Diversion,
@@ -59,6 +60,9 @@ class System:
         self.groups: dict[str, ConfiguredGroup] = {}
         self.overrides: set[str] = set()
         self.diversions: list[Diversion] = []
+        self.speakers: dict[str, set[str]] = {}
+        """User or group → packages that speak of it."""
+        self._asked: dict[str, dict[str, str]] = {}
         self.deferred: list[Callable[[], bool]] = []
         """What is done once every package is configured."""
 
@@ -69,7 +73,9 @@ class System:
         made = self._made.get(place)
         if made is not None:
             return made.node
-        node = None if place in self._removed else self._tree.get(place)
+        if place in self._removed:
+            return None
+        node = self._tree.get(place)
         if node is None and place in _STANDARD_LINKS:
             return Node(path=place, kind=Kind.SYMLINK, mode=0o777, target=_STANDARD_LINKS[place])
         if node is None and place in _STANDARD_FOLDERS:
@@ -175,6 +181,12 @@ class System:
         else:
             self._made[node.path] = replace(present, node=node)
 
+    def ask(self, place: str, *, package: str, detail: str) -> None:
+        """Note that a package, too, wants what another one has at a canonical place."""
+        node = self.get(place)
+        if node is not None and node.package != package:
+            self._asked.setdefault(place, {}).setdefault(package, detail)
+
     def copy_content(self, source: str, target: str) -> None:
         """Say that the file made at ``target`` has the bytes of the one at ``source`` (canonical places)."""
         self.contents.pop(target, None)
@@ -216,6 +228,11 @@ class System:
         """Whether the root has this group."""
         return name in self.groups or name in static_groups()
 
+    def mention(self, package: str, *accounts: str | None) -> None:
+        """Note that a package speaks of users or groups."""
+        for account in filter(None, accounts):
+            self.speakers.setdefault(account, set()).add(package)
+
     # ---- the result --------------------------------------------------------------------------------
 
     def made(self) -> tuple[Made, ...]:
@@ -232,6 +249,15 @@ class System:
             path in _STANDARD_FOLDERS
             or path in _ACCOUNT_FILES
             or path.startswith((*(f"{top}/" for top in _NOT_OURS), *_STATE))
+        )
+
+    def asked(self) -> tuple[Asked, ...]:
+        """Folders and links that packages ask for besides the one that brings them."""
+        return tuple(
+            Asked(path=path, package=package, detail=detail)
+            for path, packages in sorted(self._asked.items())
+            for package, detail in sorted(packages.items())
+            if path not in self._removed and self._is_real(path)
         )
 
     def removed(self) -> frozenset[str]:

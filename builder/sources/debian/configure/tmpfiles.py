@@ -134,6 +134,7 @@ def _own(shell: Shell, line: _Line, path: str) -> None:
     ):
         shell.unclear()
         return
+    shell.system.mention(shell.package, line.user, line.group)
     creates = line.kind in _FOLDERS | {"f", "F"}
     user, group, mode = line.user, line.group, line.mode
     if creates and mode is None:

@@ -1,0 +1,93 @@
+"""Programs of direct dependencies that a named package's own files call by name: yq runs jq.
+
+Debian's policy makes a package depend on the programs it runs (section 7.2), but no header tells these from
+dependencies for libraries or for installation. So both are asked: a direct dependency ships the program, and
+a script, module or program of the package has its name as a word of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from builder.dpkg.control import paragraphs
+from builder.reason import Reason, ReasonKind
+from builder.runtime.payload import is_hook, is_payload
+from builder.sources.debian.relations import parse_alternatives
+from builder.sysroot import Kind, Node, Package, Sysroot, read_content
+
+DETAIL = "program of a dependency"
+"""Detail of the reason of such a program; its subject is the file that has the name."""
+
+_FOLDERS = re.compile(r"(?:/usr)?/(?:s?bin|games)/([^/]+)")
+_CODE = re.compile(r".*\.(?:py|pl|pm|rb|js|mjs|cjs|php|tcl|lua|el|scm|R|sh|bash)")
+_LARGEST = 4 << 20
+_MOST = 64 << 20
+"""Bytes of a package that are looked through: beyond it nothing more is found."""
+_ELF = b"\x7fELF"
+_SHORTEST = 4
+"""Letters of a name that is looked for in compiled programs without its folder: shorter ones are there by chance."""
+
+_FOR_INSTALLATION = frozenset(
+    {
+        *("adduser", "cron", "debconf", "dpkg", "init-system-helpers", "install-info", "iproute2", "logrotate"),
+        *("lsb-base", "lsb-release", "man-db", "passwd", "perl", "perl-base", "procps", "python3", "runit-helper"),
+        *("python3-minimal", "sensible-utils", "ssl-cert", "systemd", "sysvinit-utils", "ucf", "xdg-utils"),
+    }
+)
+"""Needed by maintainer scripts or for a desktop, or interpreters, which #! asks for."""
+
+
+def companions(named: Iterable[str], sysroot: Sysroot) -> Iterator[tuple[Node, Reason]]:
+    """Programs of direct dependencies of the ``named`` packages that these call, and why."""
+    for name in named:
+        package = sysroot.packages[name]
+        programs = _programs(package, sysroot)
+        if programs:
+            yield from _called(package, programs)
+
+
+def _programs(package: Package, sysroot: Sysroot) -> dict[str, Node]:
+    found: dict[str, Node] = {}
+    for dependency in _dependencies(package):
+        provider = sysroot.packages.get(dependency)
+        if provider is not None and dependency not in _FOR_INSTALLATION:
+            for node in provider.nodes:
+                match = _FOLDERS.fullmatch(node.path)
+                there = sysroot.lookup(node.path).node if match and node.kind is not Kind.DIRECTORY else None
+                if match and there is not None:
+                    found[match[1]] = sysroot.get(f"/usr{node.path.removeprefix('/usr')}") or there
+    return found
+
+
+def _dependencies(package: Package) -> Iterator[str]:
+    fields = next(paragraphs(package.control), {})
+    for clause in parse_alternatives(fields.get("Depends", "")):
+        for relation in clause:
+            yield relation.name
+
+
+def _called(package: Package, programs: dict[str, Node]) -> Iterator[tuple[Node, Reason]]:
+    names = b"|".join(re.escape(name.encode()) for name in sorted(programs, key=len, reverse=True))
+    long = b"|".join(re.escape(name.encode()) for name in programs if len(name) >= _SHORTEST) or b"(?!)"
+    in_code = re.compile(rb"(?:[\"'`]|bin/)(" + names + rb")(?=[\"'` ])")
+    compiled = re.compile(rb"(?:bin/(" + names + rb")|\0(" + long + rb"))(?=[\0 ])")
+    left = _MOST
+    for node in package.nodes:
+        if left <= 0 or not programs:
+            return
+        body = _code(node)
+        left -= len(body)
+        for match in (compiled if body.startswith(_ELF) else in_code).finditer(body):
+            program = programs.pop(next(filter(None, match.groups())).decode(), None)
+            if program is not None:
+                yield program, Reason(ReasonKind.RULE, node.path, DETAIL)
+
+
+def _code(node: Node) -> bytes:
+    """The bytes of a script, module or program; nothing of other files."""
+    if node.content is None or not is_payload(node.path) or is_hook(node.path) or node.content.size > _LARGEST:
+        return b""
+    if not (node.mode & 0o111 or _CODE.fullmatch(node.path)):
+        return b""
+    return read_content(node.content)
