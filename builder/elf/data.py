@@ -8,9 +8,9 @@ from __future__ import annotations
 import struct
 
 from builder.elf.object import ElfError
-from builder.elf.reader import DamagedError, Dynamic, Readable, Record, read_headers
+from builder.elf.reader import TAGS, DamagedError, Dynamic, Readable, read_headers
 from builder.elf.symbols import definitions
-from builder.elf.tables import TAGS, Tables
+from builder.elf.tables import Table, Tables
 
 _LONGEST_TEXT = 4096
 _MAX_RELOCATIONS = 1 << 20
@@ -71,15 +71,24 @@ class ElfData:
         return place
 
     def _relocations(self) -> dict[int, int]:
-        """Addend by address of every relocation that has one: the value, where the object itself is meant."""
+        """What every relocation with an addend comes to, by address; symbols of other objects are 0."""
         dynamic = Dynamic(self._data, self._headers)
-        table = Tables(self._data, self._headers, dynamic).table("DT_RELA", "table of relocations")
-        record: Record = self._headers.layout.rela
+        tables = Tables(self._data, self._headers, dynamic)
+        table = tables.table("DT_RELA", "table of relocations")
+        symbols = tables.table("DT_SYMTAB", "symbol table")
+        record = self._headers.layout.rela
         count = dynamic.number(TAGS["DT_RELASZ"]) // record.format.size
         if table is None or not count:
             return {}
         if count > _MAX_RELOCATIONS:
             raise DamagedError(f"it has {count} relocations")
-        offset, addend = record.names["r_offset"], record.names["r_addend"]
+        place, info, addend = (record.names[name] for name in ("r_offset", "r_info", "r_addend"))
+        shift = 32 if self._headers.elf_class == _WIDE else 8
         rows = record.format.iter_unpack(table.read(0, count * record.format.size))
-        return {row[offset]: row[addend] for row in rows}
+        return {row[place]: row[addend] + self._value(symbols, row[info] >> shift) for row in rows}
+
+    def _value(self, symbols: Table | None, number: int) -> int:
+        if symbols is None or not number:
+            return 0
+        record = self._headers.layout.symbol
+        return symbols.record(record, number * record.format.size)[record.names["st_value"]]

@@ -22,17 +22,21 @@ def judge_missing(
     # A plug-in's library is often loaded by its host program beforehand: the name is in the image then.
     provided = {edge.name for edge in elf.edges}
     absent: set[str] = set()
-    dispensable: set[str] = set()
+    dispensable: dict[str, set[str]] = {}
     for missing in elf.missing:
         root = missing.chain[0] if missing.chain else missing.dependent
         is_plugin = _is_plugin(root, sysroot, facts)
         if missing.optional or (is_plugin and missing.name in provided):
             continue
         if is_plugin and root in unnamed:
-            dispensable.add(f"{missing_message(missing)}: what loads it at run time must do without")
+            dispensable.setdefault(missing.dependent, set()).add(missing.name)
         else:
             absent.add(missing_message(missing))
-    return sorted(absent), sorted(dispensable)
+    return sorted(absent), [
+        f"{dependent} needs {', '.join(sorted(names))}, which nothing provides: what loads it at run time "
+        "must do without"
+        for dependent, names in sorted(dispensable.items())
+    ]
 
 
 def refuse(absent: Iterable[str], policy: Missing) -> list[str]:

@@ -1,4 +1,4 @@
-"""Programs of direct dependencies that a named package's own files call by name: yq runs jq.
+"""What is one program with a named package: its parts (pandoc-data), and programs that it calls (yq runs jq).
 
 Debian's policy makes a package depend on the programs it runs (section 7.2), but no header tells these from
 dependencies for libraries or for installation. So both are asked: a direct dependency ships the program, and
@@ -26,12 +26,31 @@ _MOST = 64 << 20
 """Bytes of a package that are looked through: beyond it nothing more is found."""
 _ELF = b"\x7fELF"
 _SHORTEST = 4
-"""Letters of a name that is looked for in compiled programs without its folder: shorter ones are there by chance."""
+"""Letters of a name that is looked for in compiled programs without its folder: fewer stand by chance."""
 
 _FOR_INSTALLATION = frozenset(
     {
-        *("adduser", "cron", "debconf", "dpkg", "init-system-helpers", "install-info", "iproute2", "logrotate"),
-        *("lsb-base", "lsb-release", "man-db", "passwd", "perl", "perl-base", "procps", "python3", "runit-helper"),
+        *(
+            "adduser",
+            "cron",
+            "debconf",
+            "dpkg",
+            "init-system-helpers",
+            "install-info",
+            "iproute2",
+            "logrotate",
+        ),
+        *(
+            "lsb-base",
+            "lsb-release",
+            "man-db",
+            "passwd",
+            "perl",
+            "perl-base",
+            "procps",
+            "python3",
+            "runit-helper",
+        ),
         *("python3-minimal", "sensible-utils", "ssl-cert", "systemd", "sysvinit-utils", "ucf", "xdg-utils"),
     }
 )
@@ -45,6 +64,22 @@ def companions(named: Iterable[str], sysroot: Sysroot) -> Iterator[tuple[Node, R
         programs = _programs(package, sysroot)
         if programs:
             yield from _called(package, programs)
+
+
+def parts(named: Iterable[str], sysroot: Sysroot) -> Iterator[tuple[str, str]]:
+    """Direct dependencies called NAME-…, and theirs in turn, each with the package that it is a part of.
+
+    They come from another source where a program is packed anew each time that a library is: pandoc.
+    """
+    pending = list(named)
+    seen = set(pending)
+    while pending:
+        whole = sysroot.packages[pending.pop()]
+        for name in _dependencies(whole):
+            if name.startswith(f"{whole.name}-") and name in sysroot.packages and name not in seen:
+                seen.add(name)
+                pending.append(name)
+                yield name, whole.name
 
 
 def _programs(package: Package, sysroot: Sysroot) -> dict[str, Node]:
@@ -62,7 +97,11 @@ def _programs(package: Package, sysroot: Sysroot) -> dict[str, Node]:
 
 def _dependencies(package: Package) -> Iterator[str]:
     fields = next(paragraphs(package.control), {})
-    for clause in parse_alternatives(fields.get("Depends", "")):
+    try:
+        clauses = parse_alternatives(fields.get("Depends", ""))
+    except ValueError:  # the archive's index was read well, which is what counts
+        return
+    for clause in clauses:
         for relation in clause:
             yield relation.name
 
@@ -86,7 +125,12 @@ def _called(package: Package, programs: dict[str, Node]) -> Iterator[tuple[Node,
 
 def _code(node: Node) -> bytes:
     """The bytes of a script, module or program; nothing of other files."""
-    if node.content is None or not is_payload(node.path) or is_hook(node.path) or node.content.size > _LARGEST:
+    if (
+        node.content is None
+        or not is_payload(node.path)
+        or is_hook(node.path)
+        or node.content.size > _LARGEST
+    ):
         return b""
     if not (node.mode & 0o111 or _CODE.fullmatch(node.path)):
         return b""

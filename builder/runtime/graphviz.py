@@ -1,13 +1,14 @@
 """Graphviz' list of plug-ins, as ``dot -c`` writes it when the package is configured, without running dot.
 
-Each plug-in has a table of what it offers (gvplugin.h): name and interfaces; of each interface its kind and types;
-of each type its name and quality. Without the list dot knows no layout and no format.
+Each plug-in has a table of what it offers (gvplugin.h): name and interfaces; of each interface its kind and
+types; of each type its name and quality. Without the list dot knows no layout and no format.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 from builder.elf.data import ElfData
 from builder.elf.object import ElfError
@@ -15,7 +16,9 @@ from builder.sysroot import Kind, Node, Sysroot, read_content
 
 NAME = "graphviz-plugins"
 """What rules call it."""
-_PLUGIN = re.compile(r"(?P<folder>/usr/lib(?:/[^/]+)?/graphviz)/libgvplugin_(?P<name>\w+)\.so\.(?P<version>\d+)")
+_PLUGIN = re.compile(
+    r"(?P<folder>/usr/lib(?:/[^/]+)?/graphviz)/libgvplugin_(?P<name>\w+)\.so\.(?P<version>\d+)"
+)
 _INTERFACES = ("render", "layout", "textlayout", "device", "loadimage")
 _MOST = 1000
 _HEAD = """\
@@ -36,42 +39,74 @@ def plugin_lists(sysroot: Sysroot, is_left_out: Callable[[str], bool]) -> Iterat
     ElfError for a plug-in whose tables cannot be read.
     """
     for folder in sysroot.glob("/usr/lib/**/graphviz"):
-        found = [node for node in sysroot.glob(f"{folder.path}/libgvplugin_*.so.*") if _PLUGIN.fullmatch(node.path)]
+        found = [
+            node for node in sysroot.glob(f"{folder.path}/libgvplugin_*.so.*") if _PLUGIN.fullmatch(node.path)
+        ]
         there = [(node, target) for node in found if (target := sysroot.lookup(node.path).node) is not None]
-        parts = [_described(node, target) for node, target in there if not is_left_out(target.path)]
+        plugins = [_plugin(node, target) for node, target in there if not is_left_out(target.path)]
         versions = {match["version"] for node in found if (match := _PLUGIN.fullmatch(node.path))}
-        if parts and len(versions) == 1:
-            yield f"{folder.path}/config{versions.pop()}a", (_HEAD + "".join(parts)).encode()
+        if any(plugins) and len(versions) == 1:
+            yield f"{folder.path}/config{versions.pop()}a", listed(filter(None, plugins)).encode()
 
 
-def _described(node: Node, target: Node) -> str:
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """One plug-in: its file's name, its own, and of each interface its kind and (type, quality) pairs."""
+
+    file: str
+    name: str
+    interfaces: tuple[tuple[str, tuple[tuple[str, int], ...]], ...]
+
+
+def listed(plugins: Iterable[Plugin]) -> str:
+    """Write the list. A type for which no plug-in has the renderer after its colon is marked, as dot does."""
+    plugins = tuple(plugins)
+    renderers = {
+        name for one in plugins for kind, types in one.interfaces if kind == "render" for name, _ in types
+    }
+    lines: list[str] = []
+    for plugin in plugins:
+        lines.append(f"{plugin.file} {plugin.name} {{")
+        for kind, types in plugin.interfaces:
+            lines.append(f"\t{kind} {{")
+            for name, quality in types:
+                fails = kind in ("device", "loadimage") and name.partition(":")[2] not in {"", *renderers}
+                lines.append(f"{'#FAILS' if fails else ''}\t\t{name} {quality}")
+            lines.append("\t}")
+        lines.append("}")
+    return _HEAD + "\n".join([*lines, ""])
+
+
+def _plugin(node: Node, target: Node) -> Plugin | None:
     match = _PLUGIN.fullmatch(node.path)
     if match is None or target.kind is not Kind.FILE or target.content is None:
-        return ""
+        return None
     data = ElfData(read_content(target.content), name=target.path)
     start = data.address(f"gvplugin_{match['name']}_LTX_library")
     if start is None:
-        return ""
+        return None
+    interfaces = tuple(_interfaces(data, data.pointer(start + data.pointer_size), target.path))
+    return Plugin(node.path.rpartition("/")[2], data.text(data.pointer(start)), interfaces)
+
+
+def _interfaces(data: ElfData, start: int, name: str) -> Iterator[tuple[str, tuple[tuple[str, int], ...]]]:
     size = data.pointer_size
-    lines = [f"{node.path.rpartition('/')[2]} {data.text(data.pointer(start))} {{"]
     for number in range(_MOST):
-        at = data.pointer(start + size) + number * 2 * size
+        at = start + number * 2 * size
         types = data.pointer(at + size)
         if not types:
-            return "\n".join([*lines, "}", ""])
-        lines += _interface(data, data.number(at), types)
-    raise ElfError(target.path, "its table of interfaces has no end")
+            return
+        kind = data.number(at)
+        if not 0 <= kind < len(_INTERFACES):
+            raise ElfError(name, f"it has an interface ({kind}) that Graphviz does not know")
+        yield _INTERFACES[kind], tuple(_types(data, types))
 
 
-def _interface(data: ElfData, kind: int, types: int) -> Iterator[str]:
+def _types(data: ElfData, start: int) -> Iterator[tuple[str, int]]:
     size = data.pointer_size
-    if not 0 <= kind < len(_INTERFACES):
-        raise ElfError("a plug-in of Graphviz", f"interface {kind} is unknown")
-    yield f"\t{_INTERFACES[kind]} {{"
     for number in range(_MOST):
-        at = types + number * 5 * size
+        at = start + number * 5 * size
         name = data.pointer(at + size)
         if not name:
-            break
-        yield f"\t\t{data.text(name)} {data.number(at + 2 * size)}"
-    yield "\t}"
+            return
+        yield data.text(name), data.number(at + 2 * size)

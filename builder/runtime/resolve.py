@@ -18,7 +18,7 @@ from builder.runtime.openings import openings
 from builder.runtime.payload import is_hook
 from builder.runtime.rulebook import Rule
 from builder.runtime.rules import RuleRun
-from builder.runtime.scripts import Shebang, shebang
+from builder.runtime.scripts import Shebang, lacking_words, shebang
 from builder.runtime.wishes import Wish, dropper, find_program, wishes
 from builder.sources.local import LocalFiles
 from builder.sysroot import Content, Kind, Lookup, Node, Sysroot
@@ -68,7 +68,9 @@ class _Search:
         self._interpreters: dict[str, None] = {}
         self._started: set[str] = set()
         self._scripts: dict[str, tuple[Node, str]] = {}
+        self._starting_package = ""
         self._unstarted: list[str] = []
+        self._lacking: dict[str, list[str]] = {}
         self._dropped = dropper(recipe.runtime.drop)
 
     def run(self, rules: RuleRun) -> Closure:
@@ -144,6 +146,8 @@ class _Search:
             # Libraries that were found by name are closed over with the program that needs them.
             if self._needed[node.path].reason.kind not in _FOUND_BY_NAME:
                 self._roots.append(node.path)
+        elif node.path in self._started and node.path.endswith(".sh"):  # read by a script, not run
+            self._scripts[node.path] = (node, "sh")
         elif node.mode & 0o111 and not is_hook(node.path):
             script = shebang(self._head(node))
             if script is not None:
@@ -151,15 +155,18 @@ class _Search:
 
     def _follow_script(self, node: Node, script: Shebang) -> None:
         reason = Reason(ReasonKind.SHEBANG, node.path)
-        if node.path in self._started:
+        if self._is_run(node):
             self._scripts[node.path] = (node, script.program or script.interpreter)
+        lacking = ""
         for program in filter(None, (script.interpreter, script.program)):
             found = self._program(program)
             if found is None:
-                self._interpreter_missing(node, program)
+                lacking = program  # of env and the program that it starts, the latter
             else:
                 self._interpreters[found.path] = None
                 self._add_lookup(found, reason)
+        if lacking:
+            self._interpreter_missing(node, lacking)
 
     def _interpreter_missing(self, node: Node, program: str) -> None:
         why = self._needed[node.path].reason.kind
@@ -169,7 +176,7 @@ class _Search:
             )
         # A rule takes folders of modules whole: nobody asked for the programs among them.
         if why is not ReasonKind.RULE:
-            self._warn(f"{node.path} is a script for {program}, which the image does not have")
+            self._lacking.setdefault(program, []).append(node.path)
 
     def _add_edges(self, edges: Iterable[Edge]) -> None:
         for edge in edges:
@@ -183,7 +190,7 @@ class _Search:
                 self.add(provider, Reason(kind, edge.dependent, rule), edge.links)
 
     def _judge(self, elf: ElfClosure) -> None:
-        for warning in elf.warnings:
+        for warning in (*lacking_words(self._lacking), *elf.warnings):
             self._warn(warning)
         # Not asked for by name either: plug-ins of the packages that are built with a named one.
         siblings = {path for path, item in self._needed.items() if item.reason.kind is ReasonKind.SAME_SOURCE}
@@ -197,6 +204,12 @@ class _Search:
         if reason.kind in (ReasonKind.RULE, ReasonKind.LINK_TARGET):
             return reason.subject in self._started
         return reason.kind is ReasonKind.ENTRYPOINT
+
+    def _is_run(self, node: Node) -> bool:
+        """Whether a script is started, or may be by one that is: they often call each other by variables."""
+        if self._needed[node.path].reason.kind is ReasonKind.ENTRYPOINT:
+            self._starting_package = node.package
+        return node.path in self._started or bool(node.package and node.package == self._starting_package)
 
     def _judge_start(self, rules: RuleRun) -> None:
         # What a rule takes is only there when the closure is made again.

@@ -25,11 +25,10 @@ class When:
     interpreter by a program or script. ``text`` is searched for in the file that ``path`` names; each
     place where it is found switches the rule on with its own named groups. ``holds`` are texts of which one
     stands in the bytes of a program (no library): what is linked into it shows no symbol. ``script`` is the
-    interpreter that a script names which the image starts, be it there or not; ``text`` may be searched for in
-    the script. ``package`` (gives
-    the image a file), ``present`` (path of some file of the image) and ``env`` (``NAME=value`` of the image's
-    environment, whose named groups globs may use too) speak of the image. Expressions but ``text`` match
-    whole; in ``text`` ^ and $ stand for the ends of lines.
+    interpreter that a script names which the image starts, be it there or not; ``text`` may be searched for
+    in the script. ``package`` (gives the image a file), ``present`` (path of some file of the image) and
+    ``env`` (``NAME=value`` of the image's environment, whose named groups globs may use too) speak of the
+    image. Expressions but ``text`` match whole; in ``text`` ^ and $ stand for the ends of lines.
     """
 
     library: Expression | None = None
@@ -49,7 +48,12 @@ class When:
         ``library`` is the SONAME or name of an ELF file, "" for other files. Rules with ``interpreter``,
         ``script`` or ``holds`` never match here: those are found otherwise.
         """
-        if self.interpreter is not None or self.script is not None or self.holds or (self.symbols and not self.symbols & imports):
+        if (
+            self.interpreter is not None
+            or self.script is not None
+            or self.holds
+            or (self.symbols and not self.symbols & imports)
+        ):
             return None
         groups: dict[str, str | None] = {}
         for expression, text in ((self.path, path), (self.library, library)):
@@ -62,7 +66,9 @@ class When:
     @property
     def of_a_file(self) -> bool:
         """Whether a file must match."""
-        return bool(self.library or self.symbols or self.holds or self.path or self.interpreter or self.script)
+        return bool(
+            self.library or self.symbols or self.holds or self.path or self.interpreter or self.script
+        )
 
     @property
     def is_empty(self) -> bool:
@@ -146,7 +152,10 @@ def _rule(table: Mapping[str, Any]) -> Rule:
 
 
 def _when(table: Mapping[str, Any]) -> When:
-    _only(table, {"library", "symbols", "holds", "path", "text", "interpreter", "script", "package", "present", "env"})
+    _only(
+        table,
+        {"library", "symbols", "holds", "path", "text", "interpreter", "script", "package", "present", "env"},
+    )
     expressions = {
         key: Expression(_text(value), re.MULTILINE if key == "text" else re.DOTALL)
         for key, value in table.items()

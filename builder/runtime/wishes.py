@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from builder.errors import ResolutionError
 from builder.reason import Reason, ReasonKind
 from builder.recipe.model import Recipe
-from builder.runtime.companions import companions
+from builder.runtime.companions import companions, parts
 from builder.runtime.payload import is_payload
 from builder.sources.local import LocalFiles
 from builder.sysroot import Kind, Lookup, Node, Sysroot, glob_pattern
@@ -72,6 +72,8 @@ def _payloads(recipe: Recipe, sysroot: Sysroot, dropped: Callable[[str], bool]) 
         yield from _payload(name, Reason(ReasonKind.PAYLOAD, name), sysroot, dropped)
     for name, sibling in _same_source(named, sysroot):
         yield from _payload(name, Reason(ReasonKind.SAME_SOURCE, sibling, name), sysroot, dropped)
+    for name, whole in parts(named, sysroot):
+        yield from _payload(name, Reason(ReasonKind.RULE, whole, f"its part {name}"), sysroot, dropped)
     for name in named:
         yield from _settings(name, sysroot, dropped)
     for node, reason in companions(named, sysroot):

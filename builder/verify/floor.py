@@ -11,6 +11,7 @@ import select
 import signal
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from builder.verify.task import Job, Program
@@ -215,6 +216,18 @@ def _why(program: str, workdir: str, error: OSError) -> str:
         return f"the folder {workdir} cannot be entered: {error.strerror}"
     if isinstance(error, FileNotFoundError) and program == "/bin/sh":
         return "the image has no shell (/bin/sh); write the command as an array"
+    if isinstance(error, FileNotFoundError) and (interpreter := _script_of(program)):
+        return f"{program} is a script for {interpreter}, which the image does not have"
     if isinstance(error, FileNotFoundError) and os.path.lexists(program):
         return f"{program} is there, but not the program interpreter that it names, or what it links to"
     return f"{program}: {error.strerror}"
+
+
+def _script_of(program: str) -> str:
+    """The interpreter that a script names; "" for anything else."""
+    try:
+        with Path(program).open("rb") as stream:
+            words = stream.read(256).split(b"\n", 1)[0]
+    except OSError:
+        return ""
+    return words[2:].decode(errors="replace").strip() if words.startswith(b"#!") else ""

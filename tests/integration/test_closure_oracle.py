@@ -17,17 +17,13 @@ from tests.oracle.corpus import FOREIGN, SAMPLE, Corpus, fetch, write_root
 from tests.oracle.judge import Judge, Verdict
 from tests.oracle.musl import NPM, WHEELS, musl_root
 from tests.support.ldso import can_chroot
+from tests.support.tools import cache_folder, full_run
 
 pytestmark = [
     pytest.mark.network,
     pytest.mark.tools,
     pytest.mark.skipif(platform.machine() != "x86_64", reason="the judges are x86-64's loaders and qemu's"),
 ]
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
 
 
 @pytest.fixture
@@ -39,8 +35,8 @@ def folder(tmp_path: Path) -> Path:
     return root
 
 
-def test_a_sample_of_packages(folder: Path, cache: Path) -> None:
-    paths = write_root(fetch(Corpus(packages=SAMPLE), cache), folder)
+def test_a_sample_of_packages(folder: Path) -> None:
+    paths = write_root(fetch(Corpus(packages=SAMPLE), cache_folder()), folder)
     figures = compare(folder, paths)
     assert figures.disagreements == []
     assert figures.compared > 1000
@@ -52,18 +48,18 @@ def test_a_sample_of_packages(folder: Path, cache: Path) -> None:
     [("arm64", "aarch64"), ("s390x", "s390x")],
     ids=["another machine", "the other byte order"],
 )
-def test_packages_of(machine: str, emulator: str, folder: Path, cache: Path) -> None:
+def test_packages_of(machine: str, emulator: str, folder: Path) -> None:
     qemu = Path(f"/usr/bin/qemu-{emulator}-static")
     if not qemu.exists():
         pytest.skip("qemu-user-static is not installed")
-    paths = write_root(fetch(Corpus(packages=FOREIGN, platform=f"linux/{machine}"), cache), folder)
+    paths = write_root(fetch(Corpus(packages=FOREIGN, platform=f"linux/{machine}"), cache_folder()), folder)
     figures = compare(folder, paths[:: max(1, len(paths) // 150)], emulator=qemu)
     assert figures.disagreements == []
     assert figures.compared > 100
 
 
-def test_objects_for_musl(folder: Path, cache: Path) -> None:
-    paths = musl_root(folder, cache, wheels=WHEELS[:3], npm=NPM[:2])
+def test_objects_for_musl(folder: Path) -> None:
+    paths = musl_root(folder, cache_folder(), wheels=WHEELS[:3], npm=NPM[:2])
     if not paths:
         pytest.skip("no package index can be reached")
     figures = compare(folder, paths, flavour=Flavour.MUSL)

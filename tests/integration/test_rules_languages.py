@@ -140,6 +140,14 @@ PROOFS = (
         "Asia/Tokyo",
         "No time zone found|ModuleNotFoundError",
     ),
+    Proof(  # where nothing depends on tzdata
+        rule="python-data",
+        suite="bookworm",
+        packages=("python3-minimal", "libpython3-stdlib"),
+        argv=("python3", "-c", "import zoneinfo; print(zoneinfo.ZoneInfo('Asia/Tokyo'))"),
+        expect="Asia/Tokyo",
+        without="No time zone found|ModuleNotFoundError",
+    ),
     Proof(
         rule="python-packages",
         packages=("python3-flask",),

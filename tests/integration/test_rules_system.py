@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
 from builder.oci import Platform
+from builder.reason import ReasonKind
 from builder.runtime.rulebook import read_rules, shipped_rules
 from builder.sysroot import glob_pattern
 from tests.support.rule_lab import Lab, Proof, make_lab
@@ -322,6 +324,7 @@ PRESENT = [
     ("kerberos-plugins", "curl", "/usr/lib/*/krb5/plugins/preauth/spake.so"),
     ("sasl-mechanisms", "memcached", "/usr/lib/*/sasl2/libsasldb.so"),
     ("pam-helpers", "openssh-server", "/usr/sbin/unix_chkpwd"),
+    ("sensor-settings", "snmpd", "/etc/sensors3.conf"),
     ("qt-plugins", "libqt6svg6", "/usr/lib/*/qt6/plugins/platforms/libqoffscreen.so"),
 ]
 
@@ -340,7 +343,7 @@ OLDSTABLE = (
     "certificates",
     "unwinder",
     "locale-c-utf8",
-    "charsets",
+    "network-names",
     "terminals",
     "openssl-modules",
     "pam-modules",
@@ -361,6 +364,20 @@ def test_libraries_of_other_processors_are_found_in_their_folders(lab: Lab) -> N
     folder = "/usr/lib/aarch64-linux-gnu"
     for name in ("libgcc_s.so.1", "gconv/SJIS.so", "ossl-modules/legacy.so", "security/pam_unix.so"):
         assert f"{folder}/{name}" in paths
+
+
+BIG = re.compile(
+    r"/usr/share/(?:fonts|zoneinfo|perl|perl5|python3)/.*|/usr/lib/python3.*|/usr/lib/.*/(?:gconv|security|perl.*|gio)/.*"
+)
+
+
+@pytest.mark.parametrize("package", ["redis-server", "busybox-static", "sqlite3", "nginx", "memcached"])
+def test_small_images_stay_small(package: str, lab: Lab) -> None:
+    recipe = Proof(rule="", packages=(package,), argv=(), expect="", drop=("/usr/share/memcached/**",)).recipe
+    added = [entry for layer in lab.plan(recipe).layers for entry in layer.entries]
+    added = [entry for entry in added if entry.reason.kind is ReasonKind.RULE]
+    assert [entry.path for entry in added if BIG.fullmatch(entry.path)] == []
+    assert sum(entry.size for entry in added) < 1_200_000
 
 
 @pytest.mark.parametrize(("rule", "package", "path"), PRESENT)

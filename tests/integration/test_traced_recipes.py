@@ -25,6 +25,7 @@ from builder.progress import Silent
 from builder.recipe.load import Request, read_recipe
 from builder.recipe.model import Compression, Recipe
 from builder.resources import shipped
+from builder.runtime.rulebook import Rule, shipped_rules
 from builder.sysroot import Kind, Sysroot, glob_pattern
 from builder.verify.smoke import Bench, Subject, smoke_test
 from builder.workshop import Workshop
@@ -78,21 +79,13 @@ def test_nothing_that_was_looked_for_is_missing(
     recipe = _recipe(name)
     if not recipe.tests:
         pytest.skip("the recipe has no tests")
-    planned = plan_recipe(recipe, lab.workshop)
-    write_image(planned.plan, compression=Compression.NONE, directory=tmp_path / "layout", progress=Silent())
-    logs = tmp_path / "logs"
-    logs.mkdir()
-    _run(recipe, tmp_path / "layout", logs, lab.workshop)
-    image = frozenset(entry.path for layer in planned.plan.layers for entry in layer.entries)
-    everything = debian | _paths(planned.sysroot)
-    listings: dict[str, set[str]] = {}
-    for path in everything:
-        listings.setdefault(path.rpartition("/")[0] or "/", set()).add(path)
-    missing = strangers(looks(logs), image, everything, listings)
-    unexplained = sorted(
-        path for path in missing if not ENGINE.fullmatch(path) and not _explained(path, name, recipe)
-    )
+    unexplained = sorted(_missing(recipe, lab, debian, tmp_path))
     assert unexplained == [], f"looked for in vain: {unexplained}"
+
+
+def test_a_rule_that_nobody_wrote_would_be_noticed(lab: Lab, debian: frozenset[str], tmp_path: Path) -> None:
+    rules = tuple(rule for rule in shipped_rules() if rule.name != "openssl-configuration")
+    assert "/usr/lib/ssl/openssl.cnf" in _missing(_recipe("memcached"), lab, debian, tmp_path, rules)
 
 
 def test_every_exception_has_a_reason() -> None:
@@ -109,6 +102,28 @@ def _recipe(name: str) -> Recipe:
     )
     recipe = document.recipe(Platform.parse(NATIVE))
     return replace(recipe, tests=tuple(replace(one, within=one.within * SLOWER) for one in recipe.tests))
+
+
+def _missing(
+    recipe: Recipe,
+    lab: Lab,
+    debian: frozenset[str],
+    folder: Path,
+    rules: tuple[Rule, ...] | None = None,
+) -> set[str]:
+    """What the programs of the recipe's tests looked for in vain, without the exceptions."""
+    planned = plan_recipe(recipe, lab.workshop, rules=rules)
+    write_image(planned.plan, compression=Compression.NONE, directory=folder / "layout", progress=Silent())
+    logs = folder / "logs"
+    logs.mkdir()
+    _run(recipe, folder / "layout", logs, lab.workshop)
+    image = frozenset(entry.path for layer in planned.plan.layers for entry in layer.entries)
+    everything = debian | _paths(planned.sysroot)
+    listings: dict[str, set[str]] = {}
+    for path in everything:
+        listings.setdefault(path.rpartition("/")[0] or "/", set()).add(path)
+    missing = strangers(looks(logs), image, everything, listings)
+    return {path for path in missing if not ENGINE.fullmatch(path) and not _explained(path, recipe)}
 
 
 def _run(recipe: Recipe, layout: Path, logs: Path, workshop: Workshop) -> None:
@@ -141,10 +156,12 @@ def _below(path: str, folder: str) -> bool:
     return path.startswith(f"{folder}/")
 
 
-def _explained(path: str, name: str, recipe: Recipe) -> bool:
+def _explained(path: str, recipe: Recipe) -> bool:
     dropped = any(glob_pattern(glob).fullmatch(path) for glob in recipe.runtime.drop)
     return dropped or any(
-        _expression(row["glob"]).fullmatch(path) for row in NOT_NEEDED if name in row.get("recipes", RECIPES)
+        _expression(row["glob"]).fullmatch(path)
+        for row in NOT_NEEDED
+        if recipe.name in row.get("recipes", RECIPES)
     )
 
 

@@ -63,6 +63,8 @@ class Proof:
     writable: tuple[str, ...] = ()
     suite: str = "trixie"
     user: str = "0"
+    entrypoint: tuple[str, ...] = ()
+    """What the image starts, where that matters; ``argv`` is what is run."""
     also: tuple[str, ...] = ()
     """Other rules that must be away for the difference to be seen."""
 
@@ -77,7 +79,7 @@ class Proof:
             sources=(DebianSource(name="os", suite=self.suite, packages=self.packages),),
             files=tuple(RecipeFile(path=path, content=text) for path, text in sorted(self.files.items())),
             runtime=Runtime(features=self.features, drop=self.drop, keep=self.keep),
-            config=ImageConfig(env=tuple(self.env.items()), user=self.user),
+            config=ImageConfig(env=tuple(self.env.items()), user=self.user, entrypoint=self.entrypoint),
         )
 
 

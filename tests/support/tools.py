@@ -29,6 +29,16 @@ def shared_folder() -> Path:
     return folder
 
 
+def cache_folder() -> Path:
+    """The machine's own package cache: tests that only need real packages fetch each of them once."""
+    return Path(os.environ.get("ROOTLET_CACHE") or Path.home() / ".cache/rootlet")
+
+
+def full_run() -> bool:
+    """Whether ROOTLET_FULL asks for everything, however long it takes."""
+    return bool(os.environ.get("ROOTLET_FULL"))
+
+
 def rootlet(
     *arguments: str | Path,
     cwd: Path,

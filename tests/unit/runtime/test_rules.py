@@ -216,6 +216,59 @@ CASES = (
         absent=(f"{LIB}/plugins-2/p.so",),
     ),
     Case(
+        "a script that the image starts switches a rule on for each word in it, and what that adds in turn",
+        rules=_RULE
+        + "when.script = '/bin/sh|sh'\nwhen.text = '^(?P<c>\\w+)'\n"
+        + 'add = ["/usr/bin/{c}"]\ntake = ["dash"]',
+        app={
+            "/usr/bin/app": File(content=b"#!/usr/bin/env sh\nlang3 x\n", mode=0o755),
+            "/usr/bin/sh": File(content=b"binary", mode=0o755),
+            "/usr/bin/env": File(content=b"binary", mode=0o755),
+        },
+        dep={
+            "/usr/bin/lang3": File(content=b"#!/bin/sh\nmore\n", mode=0o755),
+            "/usr/bin/more": File(content=b"x", mode=0o755),
+        },
+        config=ImageConfig(entrypoint=("/usr/bin/app",)),
+        expect={
+            "/usr/bin/lang3": "needed at run time by /usr/bin/app (r)",
+            "/usr/bin/more": "needed at run time by /usr/bin/lang3 (r)",
+        },
+        taken=("dash",),
+    ),
+    Case(
+        "scripts of the package of such a script count too, as they call each other by variables",
+        rules=_RULE + "when.script = '/usr/bin/sh'\nwhen.text = '^(?P<c>\\w+)'\nadd = [\"/usr/bin/{c}\"]",
+        app={
+            "/usr/bin/app": File(content=b"#!/usr/bin/sh\n$other\n", mode=0o755),
+            "/usr/bin/other": File(content=b"#!/usr/bin/sh\nmore\n", mode=0o755),
+            "/usr/bin/sh": File(content=b"binary", mode=0o755),
+        },
+        dep={"/usr/bin/more": File(content=b"x", mode=0o755)},
+        config=ImageConfig(entrypoint=("/usr/bin/app",)),
+        expect={"/usr/bin/more": "needed at run time by /usr/bin/other (r)"},
+    ),
+    Case(
+        "a script beside the program that the image starts does not",
+        rules=_RULE
+        + "when.script = '/bin/sh'\nwhen.text = '^(?P<c>\\w+)'\nadd = [\"/usr/bin/{c}\"]\ntake = [\"dash\"]",
+        app={
+            "/usr/bin/app": File(content=mkelf(Spec()), mode=0o755),
+            "/usr/bin/other": File(content=b"#!/bin/sh\nmore\n", mode=0o755),
+        },
+        dep={"/usr/bin/more": File(content=b"x", mode=0o755)},
+        config=ImageConfig(entrypoint=("/usr/bin/app",)),
+        absent=("/usr/bin/more",),
+    ),
+    Case(
+        "an interpreter that a rule has yet to take is not refused",
+        rules=_RULE + 'when.script = \'/bin/sh\'\nadd = ["/usr/bin/sh"]\ntake = ["dash"]',
+        app={"/usr/bin/app": File(content=b"#!/bin/sh\n", mode=0o755)},
+        dep=DEP,
+        config=ImageConfig(entrypoint=("/usr/bin/app",)),
+        taken=("dash",),
+    ),
+    Case(
         "what the recipe drops is not added",
         rules=_RULE + 'when.path = "/usr/bin/app"\nadd = ["/etc/lang.conf"]',
         app=APP,

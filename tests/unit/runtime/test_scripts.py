@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from builder.errors import ResolutionError
 from builder.runtime import certificates
 from builder.runtime.payload import is_hook, is_payload
-from builder.runtime.scripts import Shebang, shebang
+from builder.runtime.scripts import Shebang, lacking_words, shebang
 from builder.sysroot import Content, Kind, Node, Sysroot
 
 SHEBANGS: dict[str, tuple[bytes, Shebang | None]] = {
@@ -84,3 +84,31 @@ def test_certificates_in_the_order_of_the_distribution(tmp_path: Path) -> None:
     with pytest.raises(ResolutionError, match="found no certificate") as caught:
         certificates.bundle(Sysroot(()))
     assert caught.value.hint
+
+
+LACKING: dict[str, tuple[dict[str, list[str]], list[str]]] = {
+    "one script": (
+        {"/bin/sh": ["/a"]},
+        ['/a is a script for /bin/sh, which the image does not have; to run it: packages = ["dash"]'],
+    ),
+    "one script for an interpreter of an unknown package": (
+        {"/opt/x": ["/a"]},
+        ["/a is a script for /opt/x, which the image does not have"],
+    ),
+    "many scripts in one sentence": (
+        {"bash": ["/a", "/b", "/c", "/d", "/e"]},
+        [
+            (
+                "5 scripts are for bash, which the image does not have: /a, /b, /c and 2 more; to run them: "
+                'packages = ["bash"]'
+            )
+        ],
+    ),
+    "none": ({}, []),
+}
+
+
+@pytest.mark.parametrize("case", LACKING.values(), ids=LACKING)
+def test_interpreters_that_an_image_lacks(case: tuple[dict[str, list[str]], list[str]]) -> None:
+    scripts, sentences = case
+    assert list(lacking_words(scripts)) == sentences

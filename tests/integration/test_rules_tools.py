@@ -1,0 +1,82 @@
+"""The proof of rules that tools need: shell scripts that the image starts, Graphviz, programs of programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from builder.errors import ResolutionError
+from builder.runtime.rulebook import shipped_rules
+from tests.support.rule_lab import Lab, Proof, make_lab
+
+pytestmark = [pytest.mark.network, pytest.mark.tools]
+
+_TMP = "/tmp"  # noqa: S108 (inside the image)
+
+_MAXIMA = Proof(
+    rule="commands-of-the-start",
+    packages=("maxima",),
+    entrypoint=("/usr/bin/maxima",),
+    env={"HOME": _TMP},
+    argv=("/usr/bin/maxima", "--very-quiet", "--batch-string=display2d:false$ integrate(x^2,x);"),
+    expect=r"x\^3/3",
+    without="sed: not found",
+)
+
+PROOFS = (
+    _MAXIMA,
+    Proof(
+        rule="files-of-the-start",
+        packages=("pdftk-java", "openjdk-21-jre-headless"),
+        entrypoint=("/usr/bin/pdftk",),
+        argv=("/usr/bin/pdftk", "--version"),
+        expect="pdftk port to java",
+        without="java-wrappers",
+    ),
+    Proof(
+        rule="graphviz-plugins",
+        packages=("graphviz",),
+        argv=("/usr/bin/dot", "-Tsvg"),
+        stdin="digraph { a -> b }",
+        expect="<svg",
+        without='Format: "svg" not recognized',
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    yield from make_lab(tmp_path_factory.mktemp("lab"))
+
+
+@pytest.mark.parametrize("proof", PROOFS, ids=[proof.rule for proof in PROOFS])
+def test_program_breaks_without_the_rule(proof: Proof, lab: Lab) -> None:
+    lab.check(proof)
+
+
+def test_shell_of_the_start_is_found_without_being_named(lab: Lab) -> None:
+    of_scripts = {"shell-of-the-start", "commands-of-the-start"}
+    rules = tuple(rule for rule in shipped_rules() if rule.name not in of_scripts)
+    with pytest.raises(ResolutionError, match="/bin/sh, the interpreter of /usr/bin/maxima"):
+        lab.plan(_MAXIMA.recipe, rules)
+
+
+def test_part_of_another_source(lab: Lab) -> None:
+    argv = ("/usr/bin/pandoc", "-f", "markdown", "-t", "html")
+    proof = Proof(rule="", packages=("pandoc",), argv=argv, stdin="*hi*", expect="")
+    assert lab.run(proof) == (0, "<p><em>hi</em></p>\n")
+
+
+def test_program_that_a_module_of_a_named_package_runs(lab: Lab) -> None:
+    proof = Proof(rule="", packages=("yq",), argv=("/usr/bin/yq", "-r", ".a"), stdin="a: 7\n", expect="^7")
+    status, output = lab.run(proof)
+    assert (status, output) == (0, "7\n")
+
+
+def test_plugins_of_a_sibling_that_lack_what_nobody_depends_on_are_only_reported(lab: Lab) -> None:
+    proof = Proof(rule="", packages=("subversion",), argv=("/usr/bin/svn", "--version"), expect="ra_serf")
+    assert any("libsvn_auth_kwallet" in warning for warning in lab.plan(proof.recipe).warnings)
+    status, output = lab.run(proof)
+    assert status == 0
+    assert "ra_serf" in output
