@@ -41,10 +41,9 @@ PACKAGES = (
         "php8.4-fpm",
         "php8.4-mysql",
     ),
-    *("exim4-daemon-light", "libblas3", "gawk", "vim-tiny", "mosquitto", "tor", "apache2", "libpam-cap"),
-    *("libnginx-mod-http-geoip", "tzdata"),
+    *("libblas3", "gawk", "vim-tiny", "tor", "apache2", "libpam-cap", "libnginx-mod-http-geoip", "tzdata"),
 )
-MORE = ("haproxy", "dbus", "libopenblas0-pthread", "unbound", "varnish")
+MORE = ("exim4-daemon-light", "mosquitto", "haproxy", "dbus", "libopenblas0-pthread", "unbound", "varnish")
 """With ROOTLET_FULL=1."""
 
 # mmdebstrap takes the machine's identity away.

@@ -32,10 +32,15 @@ MORE_NPM = ("@rollup/rollup-linux-x64-musl", "lightningcss-linux-x64-musl", "@pa
 _PLATFORMS = ("musllinux_1_1_x86_64", "musllinux_1_2_x86_64")
 
 
-def musl_root(folder: Path, cache: Path, *, wheels: Sequence[str], npm: Sequence[str]) -> tuple[str, ...]:
-    """Write the root and give the paths of the objects, sorted. What a registry does not have is left out."""
+def musl_root(
+    folder: Path, cache: Path, downloads: Path, *, wheels: Sequence[str], npm: Sequence[str]
+) -> tuple[str, ...]:
+    """Write the root and give the paths of the objects, sorted. What a registry does not have is left out.
+
+    ``cache`` is a cache folder of rootlet's; ``downloads`` takes what pip and npm fetch.
+    """
     write_root(fetch(Corpus(packages=("musl",)), cache), folder)
-    for archive in (*_wheels(wheels, cache / "wheels"), *_npm(npm, cache / "npm")):
+    for archive in (*_wheels(wheels, downloads / "wheels"), *_npm(npm, downloads / "npm")):
         place = folder / "usr/lib/site" / archive.name
         place.mkdir(parents=True, exist_ok=True)
         if archive.suffix == ".whl":
@@ -78,7 +83,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--cache", type=Path, required=True, metavar="FOLDER")
     options = parser.parse_args(arguments)
     wheels, npm = (*WHEELS, *MORE_WHEELS), (*NPM, *MORE_NPM)
-    paths = musl_root(options.to, options.cache, wheels=wheels, npm=npm)
+    paths = musl_root(options.to, options.cache, options.cache, wheels=wheels, npm=npm)
     listing = options.to.with_name(f"{options.to.name}.list")
     listing.write_text("".join(f"{path}\n" for path in paths), encoding="utf-8", errors="surrogateescape")
     sys.stdout.write(f"{len(paths)} ELF files; their paths: {listing}\n")

@@ -211,6 +211,17 @@ CASES = (
         absent=("/usr/lib/dep/other", f"{LIB}/libm.so.6"),
     ),
     Case(
+        "drop takes files out of a folder that a link brings",
+        app={"/usr/share/app/modules": Link("../../lib/dep/modules")},
+        dep={
+            "/usr/lib/dep/modules/one.conf": File(content=b"1"),
+            "/usr/lib/dep/modules/two.so": library("two.so", "libgone.so.1"),
+        },
+        runtime=Runtime(drop=("/usr/lib/dep/modules/*.so",)),
+        expect={"/usr/lib/dep/modules/one.conf": "target of the symbolic link /usr/share/app/modules"},
+        absent=("/usr/lib/dep/modules/two.so",),
+    ),
+    Case(
         "a link that leads to itself or to nothing stays as it is",
         app={"/usr/share/app/loop": Link("loop"), "/usr/share/app/dangling": Link("/nowhere")},
         expect={

@@ -309,6 +309,18 @@ def test_rules(case: Case, tmp_path: Path) -> None:
     assert (tuple(closure.taken), tuple(closure.made)) == (case.taken, case.made)
 
 
+def test_programs_among_the_modules_of_a_rule_are_not_missed(tmp_path: Path) -> None:
+    case = Case(
+        "modules",
+        rules=_RULE + 'when.path = "/usr/bin/app"\nadd = ["/usr/lib/modules/**"]',
+        app={**APP, "/usr/bin/tool": File(content=b"#!/usr/bin/gone\n", mode=0o755)},
+        dep={**DEP, "/usr/lib/modules/bin/tool": File(content=b"#!/usr/bin/gone\n", mode=0o755)},
+    )
+    closure = closure_of(case, tmp_path)
+    assert "/usr/lib/modules/bin/tool" in closure.needed
+    assert closure.warnings == ("/usr/bin/tool is a script for /usr/bin/gone, which the image does not have",)
+
+
 @settings(max_examples=30, deadline=None)
 @given(order=st.permutations(list(APP)), swap=st.booleans())
 def test_the_order_of_files_and_rules_does_not_matter(

@@ -56,6 +56,8 @@ def test_any_first_bytes_have_an_answer(head: bytes) -> None:
         ("/etc/init.d/x", True, True),
         ("/etc/cron.daily/x", True, True),
         ("/etc/initial/x", True, False),
+        ("/usr/share/python3/runtime.d/x", True, True),
+        ("/usr/share/python3/x", True, False),
         ("/opt/usr/share/doc/x", True, False),
         ("/usr/share/man/a\nb", False, False),
     ],

@@ -223,9 +223,12 @@ class _Run:
 
     def _declared(self, folder: str) -> Handler:
         def command(shell: Shell, arguments: list[str]) -> Verdict:
-            for word in arguments:
+            own = self._settings.get(shell.package, ())
+            named = [word for word in arguments if not word.startswith("-")]
+            # Without a name all files are applied; those of other packages have been, by their own scripts.
+            for word in named or [path for path in own if path.startswith(f"{folder}/")]:
                 path = word if word.startswith("/") else f"{folder}/{word}"
-                if not word.startswith("-") and path in self._settings.get(shell.package, ()):
+                if path in own:
                     self._apply(path, shell.package)
             return True
 
