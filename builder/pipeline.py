@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib
 import json
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from builder import __version__
 from builder.elf.facts import ElfFacts
-from builder.errors import ResolutionError
+from builder.errors import ResolutionError, SmokeError
 from builder.files import read_checked, write_checked
 from builder.image.write import Image, Written, write_image, write_index
 from builder.lock import Extra, Lock, LockedPackage
@@ -40,6 +42,7 @@ if TYPE_CHECKING:  # read while the layers are compressed: see build_image
     from builder.verify.smoke import SmokeReport
 
 _MOST_ROUNDS = 8
+_MOST_NOTES = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,7 +241,8 @@ def build_image(recipes: tuple[Recipe, ...], workshop: Workshop, *, show: Show, 
         scratch = work / "scratch"
         scratch.mkdir()
         proof = Proof(scratch=scratch, show=show, tests=tests)
-        named = approve_and_publish(written, recipes, workshop, proof)
+        with _remembering(planned):
+            named = approve_and_publish(written, recipes, workshop, proof)
     summary = BuildSummary(
         name=recipes[0].name,
         digest=written.descriptor.digest,
@@ -263,6 +267,20 @@ def build_image(recipes: tuple[Recipe, ...], workshop: Workshop, *, show: Show, 
         recipes=recipes,
         valid_until=min(_fresh_until(recipes, workshop), named.valid_until),
     )
+
+
+@contextlib.contextmanager
+def _remembering(planned: tuple[Planned, ...]) -> Iterator[None]:
+    """Say what the plan warned of when a test fails: often it is the cause, and no summary will say it."""
+    try:
+        yield
+    except SmokeError as error:
+        warnings = dict.fromkeys(warning for one in planned for warning in one.plan.warnings)
+        lines = [f"\n  note: {warning}" for warning in list(warnings)[:_MOST_NOTES]]
+        if len(warnings) > _MOST_NOTES:
+            lines.append(f"\n  and {len(warnings) - _MOST_NOTES} more notes: rootlet plan")
+        error.hint = "".join([error.hint or "", *lines])
+        raise
 
 
 def inputs_of(recipes: tuple[Recipe, ...], workshop: Workshop) -> tuple[Path, ...]:

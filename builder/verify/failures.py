@@ -18,7 +18,7 @@ _WIDTH = 240
 _CAUSE = re.compile(
     r"error while loading shared libraries|[Ee]rror loading shared library|[Ee]rror relocating"
     r"|symbol lookup error|version `[^']*' not found|cannot open shared object file"
-    r"|(?:ModuleNotFound|Import)Error:"
+    r"|(?:ModuleNotFound|Import)Error:|^Exception in thread|java\.lang\.\w+(?:Error|Exception)\b"
 )
 
 

@@ -35,6 +35,15 @@ PROOFS = (
         without="java-wrappers",
     ),
     Proof(
+        rule="java-fonts",
+        packages=("plantuml", "openjdk-21-jre-headless"),
+        entrypoint=("/usr/bin/plantuml",),
+        argv=("/usr/bin/plantuml", "-tsvg", "-pipe"),
+        stdin="@startuml\nA -> B\n@enduml\n",
+        expect="<svg",
+        without="sun.font",
+    ),
+    Proof(
         rule="graphviz-plugins",
         packages=("graphviz",),
         argv=("/usr/bin/dot", "-Tsvg"),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 import builder.pipeline
 from builder.engine.command import MachineRunner
-from builder.errors import ResolutionError
+from builder.errors import ResolutionError, SmokeError
 from builder.lock import Extra, LockedPackage
 from builder.oci import Platform
 from builder.pipeline import inputs_of, lock_sources
@@ -118,3 +120,15 @@ def test_equal_stamps_of_the_inputs_mean_equal_files(tmp_path: Path) -> None:
     assert stamps() == before
     (context / "sub" / "deep" / "new").write_text("")
     assert stamps() != before
+
+
+def test_a_failed_smoke_test_repeats_what_the_plan_warned_of() -> None:
+    def plan(*warnings: str) -> Any:
+        return SimpleNamespace(plan=SimpleNamespace(warnings=warnings))
+
+    remembering = builder.pipeline._remembering
+    with pytest.raises(SmokeError) as caught, remembering((plan("a", "b"), plan("a", *"cdefg"))):
+        raise SmokeError("failed", hint="look")
+    assert caught.value.hint == "look" + "".join(f"\n  note: {name}" for name in "abcde") + (
+        "\n  and 2 more notes: rootlet plan"
+    )

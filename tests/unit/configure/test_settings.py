@@ -48,6 +48,18 @@ def test_sysusers(tmp_path: Path) -> None:
     assert [number for number, _ in unrecognised(found)] == [10, 11]
 
 
+@pytest.mark.parametrize("words", ["", " app.conf", " /usr/lib/sysusers.d/app.conf"])
+def test_accounts_are_there_for_the_rest_of_a_script_that_asks_for_them(tmp_path: Path, words: str) -> None:
+    files = {
+        "/usr/lib/sysusers.d/app.conf": File(content=b"u app - - /srv\n"),
+        "/etc/app.conf": File(content=b"secret"),
+    }
+    script = f"systemd-sysusers{words}\nchown root:app /etc/app.conf\nchmod 640 /etc/app.conf\n"
+    found = configured(tmp_path, package(tmp_path, "app", files, postinst=script))
+    assert "/etc/app.conf 640 root:app" in "\n".join(lines(found)).replace("0640", "640")
+    assert unrecognised(found) == []
+
+
 TMPFILES = """
 d  /run/app      0750 daemon adm  10d
 D! /run/boot     0755 root   root -
