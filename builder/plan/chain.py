@@ -129,6 +129,8 @@ def origin(chain: tuple[Place, ...]) -> str:
     reason = chain[0].reason if chain else None
     if reason is None:
         return ""
+    if reason.kind is ReasonKind.RULE and "=" in reason.subject:
+        return f"the recipe's [config] env {reason.subject}"
     return _WORDS.get(reason.kind, _LOST).replace("{subject}", reason.subject)
 
 

@@ -30,7 +30,8 @@ class _State:
 
     ``subjects`` are the files that match it, one for each set of values that they give its globs; ``package``
     and ``present`` are what met the conditions on the whole image, "" so far; ``variables`` the named groups
-    of each variable of the environment that did (one without groups where the rule asks for none).
+    of each variable of the environment that did (one without groups where the rule asks for none), and
+    ``variable`` the first of them.
     """
 
     rule: Rule
@@ -39,6 +40,7 @@ class _State:
     package: str = ""
     present: str = ""
     variables: tuple[Mapping[str, str], ...] = ({},)
+    variable: str = ""
 
     @property
     def holds(self) -> bool:
@@ -82,8 +84,9 @@ class RuleRun:
             for text in when.holds:
                 self._by_text.setdefault(text, []).append(state)
             if when.env is not None:
-                matches = filter(None, map(when.env.fullmatch, variables))
+                matches = tuple(filter(None, map(when.env.fullmatch, variables)))
                 state.variables = tuple(_values(match.groupdict()) for match in matches)
+                state.variable = matches[0].string if matches else ""
         by_name = [state for state in self._states if not state.rule.when.symbols]
         self._libraries = Index((state, state.rule.when.library) for state in by_name)
         self._paths = Index((state, state.rule.when.path) for state in by_name)
@@ -178,7 +181,7 @@ class RuleRun:
             if not state.holds or rule.when.is_empty:
                 continue
             if not rule.when.of_a_file:
-                self._hit(state, state.present or state.package, {})
+                self._hit(state, state.present or state.package or state.variable, {})
             for values, subject in state.subjects.items():
                 if values not in state.fired:
                     state.fired.add(values)

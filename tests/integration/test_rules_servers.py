@@ -41,10 +41,10 @@ PROOFS = [
     Proof(
         rule="varnish-programs",
         packages=("varnish",),
-        argv=("varnishd", "-d", "-T", "none", "-a", "127.0.0.1:0", "-b", "127.0.0.1:9", "-n", f"{_SCRATCH}/v"),
-        stdin="vcl.list\nquit\n",
+        argv=("varnishd", "-d", "-T", "none", "-a", "127.0.0.1:0", "-b", "none", "-n", f"{_SCRATCH}/v"),
+        stdin='vcl.inline a "vcl 4.1; backend default none;"\nquit\n',
         user="65534",
-        expect="active.*boot",
+        expect="VCL compiled",
         without="rm -rf",
     ),
     Proof(

@@ -130,7 +130,7 @@ CASES = (
         app=APP,
         dep=DEP,
         config=ImageConfig(env=(("MODE", "full"),)),
-        expect={"/etc/lang.conf": "needed at run time by (r)"},
+        expect={"/etc/lang.conf": "needed at run time by MODE=full (r)"},
     ),
     Case(
         "another value of it does not",
@@ -146,7 +146,7 @@ CASES = (
         app=APP,
         dep=DEP,
         config=ImageConfig(env=(("MODE", "3.8"),)),
-        expect={"/usr/lib/lang3.8/std/os.x": "needed at run time by (r)"},
+        expect={"/usr/lib/lang3.8/std/os.x": "needed at run time by MODE=3.8 (r)"},
         absent=("/usr/lib/lang3.7/std/os.x",),
     ),
     Case(
