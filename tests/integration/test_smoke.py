@@ -125,7 +125,7 @@ FAILING = {
     "no right to it": (SmokeTest(name="t", run=("/etc/passwd",)), ["/etc/passwd: Permission denied"]),
     "a program without its interpreter": (
         SmokeTest(name="t", run=("/srv/script",)),
-        ["/srv/script is there, but not the program interpreter that it names"],
+        ["/srv/script is a script for /no/such/interpreter, which the image does not have"],
     ),
     "what the loader says is put first": (
         shell("echo x: error while loading shared libraries: libz.so.1: gone >&2; exit 127"),

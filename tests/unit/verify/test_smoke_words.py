@@ -101,6 +101,14 @@ def test_long_and_unprintable_texts_are_shortened() -> None:
     assert how_it_ended(-60) == "signal 60 (unknown)"
 
 
+def test_the_cause_that_java_says_first_is_shown_above_a_long_trace() -> None:
+    cause = 'Exception in thread "main" java.lang.UnsatisfiedLinkError: libfreetype.so.6: gone'
+    trace = "\n".join([cause, *("\tat x.Y.z" for _ in range(40))])
+    outcome = Outcome(failures=[], programs=[program(1, stderr=trace)], seconds=0.1, trouble="", errno=0)
+    failure = Failure(test=SmokeTest(name="t"), command=("/a",), runs_as="", outcome=outcome, image="oci:x:1")
+    assert f"    cause:    {cause}" in failure.text().splitlines()
+
+
 def test_a_failure_shows_the_cause_and_how_to_look_again() -> None:
     cause = "/a: error while loading shared libraries: libz.so.1: cannot open shared object file"
     stderr = f"\x1b[31mstart\n{cause}\n"
