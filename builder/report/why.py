@@ -11,7 +11,7 @@ from builder.inventory.model import Component
 from builder.plan.chain import Chains, Explanation, origin
 from builder.plan.contents import Contents, Place
 from builder.progress import human_size
-from builder.reason import Reason
+from builder.reason import Reason, ReasonKind
 from builder.recipe.model import Severity
 from builder.report.scan import FindingRow, clean
 from builder.sysroot import Kind
@@ -85,7 +85,7 @@ def why_to_plain(contents: Contents, asked: Iterable[Asked], findings: Findings)
     ``paths``: for each path found
     ``asked``, ``path``, ``kind``, ``size`` (bytes), ``target``, ``links`` (paths crossed);
     ``origin`` (what asked first, in words) and ``chain`` (from the first path to this one, each ``path`` and
-    ``reason``: null or ``kind``, ``subject``, ``detail``, ``text``);
+    ``reason``: null or ``kind``, ``subject``, ``detail``, ``text`` and ``rule``, what a rule says of itself);
     ``package``: null or ``name``, ``version``, ``architecture``, ``source``, ``source_version``, ``purl``;
     ``layer``: null or ``number`` (from 1), ``of``, ``digest``, ``size`` (null where it is not written yet);
     ``below``: null or, for a folder, ``files`` and ``size``;
@@ -130,6 +130,19 @@ def _chain_lines(steps: Sequence[Place]) -> Iterator[str]:
     yield f"  {clean(origin(tuple(steps))) or 'no reason is written down for it'}"
     for place in steps:
         yield f"  → {clean(place.path)}  {_reason_words(place.reason)}".rstrip()
+        about = rule_words(place.reason)
+        if about:
+            yield f"      rule: {about}"
+
+
+def rule_words(reason: Reason | None) -> str:
+    """What the rule behind a reason says of itself; "" for other reasons, and for rules of other versions."""
+    if reason is None or reason.kind not in (ReasonKind.RULE, ReasonKind.FEATURE):
+        return ""
+    from builder.runtime.rulebook import shipped_rules  # noqa: PLC0415 (most chains have no rule)
+
+    names = (reason.detail, reason.subject) if reason.kind is ReasonKind.FEATURE else (reason.detail,)
+    return next((rule.about for rule in shipped_rules() if rule.name in names), "")
 
 
 def _finding_lines(package: Component, findings: Findings) -> Iterator[str]:
@@ -221,6 +234,7 @@ def _plain_reason(reason: Reason | None) -> dict[str, str] | None:
         "subject": reason.subject,
         "detail": reason.detail,
         "text": str(reason),
+        "rule": rule_words(reason),
     }
 
 

@@ -24,7 +24,13 @@ from builder.sources.local import LocalFiles
 from builder.sysroot import Content, Kind, Lookup, Node, Sysroot
 
 _HEAD = 256
-_SAID_BY_THE_AUTHOR = (ReasonKind.PAYLOAD, ReasonKind.KEEP, ReasonKind.INSTALL, ReasonKind.RECIPE)
+_SAID_BY_THE_AUTHOR = (
+    ReasonKind.PAYLOAD,
+    ReasonKind.SAME_SOURCE,
+    ReasonKind.KEEP,
+    ReasonKind.INSTALL,
+    ReasonKind.RECIPE,
+)
 _FOUND_BY_NAME = (ReasonKind.NEEDED, ReasonKind.INTERPRETER)
 
 
