@@ -18,7 +18,8 @@ from builder.runtime.openings import openings
 from builder.runtime.payload import is_hook
 from builder.runtime.rulebook import Rule
 from builder.runtime.rules import RuleRun
-from builder.runtime.scripts import Shebang, lacking_words, shebang
+from builder.runtime.scripts import shebang
+from builder.runtime.started import Scripts
 from builder.runtime.wishes import Wish, dropper, find_program, wishes
 from builder.sources.local import LocalFiles
 from builder.sysroot import Content, Kind, Lookup, Node, Sysroot
@@ -71,12 +72,7 @@ class _Search:
         self._warnings: dict[str, None] = {}
         self._absent: list[str] = []
         self._hints: list[str] = []
-        self._interpreters: dict[str, None] = {}
-        self._started: set[str] = set()
-        self._scripts: dict[str, tuple[Node, str]] = {}
-        self._starting_package = ""
-        self._unstarted: list[str] = []
-        self._lacking: dict[str, list[str]] = {}
+        self._scripts = Scripts(self._needed, lambda name: find_program(name, recipe, sysroot))
         self._dropped = dropper(recipe.runtime.drop)
 
     def run(self, rules: RuleRun) -> Closure:
@@ -94,15 +90,17 @@ class _Search:
             else:
                 fresh_files = list(self._needed.values())[looked:]
                 looked = len(self._needed)
-                self._take(rules.look(fresh_files, self._interpreters, self._scripts.values()))
+                self._take(
+                    rules.look(fresh_files, self._scripts.interpreters, self._scripts.started.values())
+                )
                 self._open((item.node for item in fresh_files), resolver)
         self._judge(resolver.closure(self._roots))
         self._judge_start(rules)
-        hints = (*self._hints, *plugin_hints(self._needed, self._sysroot, self._facts))
+        plugins = plugin_hints(self._needed, self._sysroot, self._facts)
         return Closure(
             needed=self._needed,
             warnings=tuple(self._warnings),
-            hints=hints,
+            hints=(*self._hints, *self._scripts.hints(), *plugins),
             taken=rules.taken,
             made=rules.made,
         )
@@ -127,8 +125,7 @@ class _Search:
                 self._hints.append(f"{opening.missing}; name the package that ships it to have it")
 
     def _follow(self, node: Node) -> None:
-        if self._is_started(node):
-            self._started.add(node.path)
+        self._scripts.arrive(node)
         if node.kind is Kind.SYMLINK:
             self._follow_link(node)
         elif node.kind is Kind.FILE:
@@ -152,37 +149,10 @@ class _Search:
             # Libraries that were found by name are closed over with the program that needs them.
             if self._needed[node.path].reason.kind not in _FOUND_BY_NAME:
                 self._roots.append(node.path)
-        elif node.path in self._started and node.path.endswith(".sh"):  # read by a script, not run
-            self._scripts[node.path] = (node, "sh")
-        elif node.mode & 0o111 and not is_hook(node.path):
+        elif not self._scripts.is_read_by_one(node) and node.mode & 0o111 and not is_hook(node.path):
             script = shebang(self._head(node))
-            if script is not None:
-                self._follow_script(node, script)
-
-    def _follow_script(self, node: Node, script: Shebang) -> None:
-        reason = Reason(ReasonKind.SHEBANG, node.path)
-        if self._is_run(node):
-            self._scripts[node.path] = (node, script.program or script.interpreter)
-        lacking = ""
-        for program in filter(None, (script.interpreter, script.program)):
-            found = self._program(program)
-            if found is None:
-                lacking = program  # of env and the program that it starts, the latter
-            else:
-                self._interpreters[found.path] = None
-                self._add_lookup(found, reason)
-        if lacking:
-            self._interpreter_missing(node, lacking)
-
-    def _interpreter_missing(self, node: Node, program: str) -> None:
-        why = self._needed[node.path].reason.kind
-        if why is ReasonKind.ENTRYPOINT:
-            self._unstarted.append(
-                f"{program}, the interpreter of {node.path} that the image starts, is in no package"
-            )
-        # A rule takes folders of modules whole: nobody asked for the programs among them.
-        if why is not ReasonKind.RULE:
-            self._lacking.setdefault(program, []).append(node.path)
+            for found in self._scripts.programs(node, script) if script is not None else ():
+                self._add_lookup(found, Reason(ReasonKind.SHEBANG, node.path))
 
     def _add_edges(self, edges: Iterable[Edge]) -> None:
         for edge in edges:
@@ -192,11 +162,11 @@ class _Search:
             provider = self._sysroot.get(edge.provider)
             if provider is not None:
                 if kind is ReasonKind.INTERPRETER:
-                    self._interpreters[provider.path] = None
+                    self._scripts.interpreters[provider.path] = None
                 self.add(provider, Reason(kind, edge.dependent, rule), edge.links)
 
     def _judge(self, elf: ElfClosure) -> None:
-        for warning in (*lacking_words(self._lacking), *elf.warnings):
+        for warning in (*self._scripts.warnings(), *elf.warnings):
             self._warn(warning)
         # Not asked for by name either: plug-ins of the packages that are built with a named one.
         siblings = {path for path, item in self._needed.items() if item.reason.kind is ReasonKind.SAME_SOURCE}
@@ -204,23 +174,10 @@ class _Search:
         for text in (*refuse([*absent, *self._absent], self._recipe.runtime.missing), *dispensable):
             self._warn(text)
 
-    def _is_started(self, node: Node) -> bool:
-        """Whether the image starts it: its entry point, and what the scripts started by that run in turn."""
-        reason = self._needed[node.path].reason
-        if reason.kind in (ReasonKind.RULE, ReasonKind.LINK_TARGET):
-            return reason.subject in self._started
-        return reason.kind is ReasonKind.ENTRYPOINT
-
-    def _is_run(self, node: Node) -> bool:
-        """Whether a script is started, or may be by one that is: they often call each other by variables."""
-        if self._needed[node.path].reason.kind is ReasonKind.ENTRYPOINT:
-            self._starting_package = node.package
-        return node.path in self._started or bool(node.package and node.package == self._starting_package)
-
     def _judge_start(self, rules: RuleRun) -> None:
         # What a rule takes is only there when the closure is made again.
-        if self._unstarted and not rules.taken.keys() - self._sysroot.packages.keys():
-            raise ResolutionError(self._unstarted[0], hint="name the package that ships it in packages")
+        if self._scripts.unstarted and not rules.taken.keys() - self._sysroot.packages.keys():
+            raise ResolutionError(self._scripts.unstarted, hint="name the package that ships it in packages")
 
     # ---- adding ------------------------------------------------------------------------------------
 
@@ -247,9 +204,6 @@ class _Search:
     def _library_path(self) -> tuple[str, ...]:
         listed = dict(self._recipe.config.env).get("LD_LIBRARY_PATH", "")
         return tuple(folder for folder in listed.split(":") if folder.startswith("/"))
-
-    def _program(self, name: str) -> Lookup | None:
-        return find_program(name, self._recipe, self._sysroot)
 
     def _head(self, node: Node) -> bytes:
         if node.content is None:

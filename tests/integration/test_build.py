@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.tools import REPOSITORY, need, rootlet
+from tests.support.tools import REPOSITORY, need, python_of_all, rootlet
 
 pytestmark = [pytest.mark.network, pytest.mark.tools]
 
@@ -71,6 +71,7 @@ def _check_digests(base: Path, database: Path) -> None:
                 cwd=folder,
                 environment=environment,
                 prefix=prefix,
+                python=python_of_all() if prefix else sys.executable,
             )
         finally:
             os.umask(before)

@@ -25,7 +25,7 @@ from builder.verify.probe import ask_http
 from builder.verify.task import Http
 from tests.support.images import folder, plain
 from tests.support.smoke import prove
-from tests.support.tools import REPOSITORY, need
+from tests.support.tools import REPOSITORY, need, python_of_all, python_path
 
 pytestmark = pytest.mark.tools
 
@@ -296,16 +296,7 @@ def python() -> str:
     if os.geteuid() != 0:
         pytest.skip("needs root, to become somebody else")
     need("setpriv")
-    candidates = (sys.executable, f"/usr/bin/python3.{sys.version_info.minor}", "/usr/bin/python3")
-    for candidate in candidates:
-        path = Path(candidate).resolve()
-        open_to_all = all(parent.stat().st_mode & 0o001 for parent in path.parents)
-        version = [candidate, "-c", "import sys; print(sys.version_info[:2])"]
-        if path.exists() and open_to_all:
-            shown = subprocess.run(version, capture_output=True, text=True, check=True).stdout.strip()
-            if shown == str(sys.version_info[:2]):
-                return candidate
-    pytest.skip("needs a Python outside of root's folders")
+    return python_of_all()
 
 
 @pytest.fixture
@@ -319,12 +310,11 @@ def desk() -> Iterator[Path]:
 
 
 def as_nobody(python: str, desk: Path, code: str) -> subprocess.CompletedProcess[str]:
-    libraries = os.pathsep.join([str(REPOSITORY), *(path for path in sys.path if path.endswith("-packages"))])
     user = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
     return subprocess.run(
         [*user, python, "-B", "-c", code],
         cwd=desk,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": libraries, "HOME": str(desk)},
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": python_path(), "HOME": str(desk)},
         capture_output=True,
         text=True,
         timeout=300,

@@ -39,18 +39,37 @@ def full_run() -> bool:
     return bool(os.environ.get("ROOTLET_FULL"))
 
 
+def python_of_all() -> str:
+    """A Python of this version that other users may start; skips where there is none."""
+    for candidate in (sys.executable, f"/usr/bin/python3.{sys.version_info.minor}", "/usr/bin/python3"):
+        path = Path(candidate).resolve()
+        if not path.exists() or not all(parent.stat().st_mode & 0o001 for parent in path.parents):
+            continue
+        version = [candidate, "-c", "import sys; print(sys.version_info[:2])"]
+        shown = subprocess.run(version, capture_output=True, text=True, check=True).stdout.strip()
+        if shown == str(sys.version_info[:2]):
+            return candidate
+    pytest.skip("needs a Python outside of root's folders")
+
+
+def python_path() -> str:
+    """PYTHONPATH with which another Python finds this checkout and the libraries of this environment."""
+    return os.pathsep.join([str(REPOSITORY), *(path for path in sys.path if path.endswith("-packages"))])
+
+
 def rootlet(
     *arguments: str | Path,
     cwd: Path,
     environment: Mapping[str, str] | None = None,
     status: int = 0,
     prefix: Sequence[str] = (),
+    python: str = sys.executable,
 ) -> subprocess.CompletedProcess[str]:
     """Run the command line as a user does; shows both outputs when the exit code is another than expected."""
     done = subprocess.run(
-        [*prefix, sys.executable, "-m", "builder", *map(str, arguments)],
+        [*prefix, python, "-m", "builder", *map(str, arguments)],
         cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY), **(environment or {})},
+        env={**os.environ, "PYTHONPATH": python_path(), **(environment or {})},
         capture_output=True,
         text=True,
         timeout=600,

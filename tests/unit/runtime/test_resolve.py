@@ -370,6 +370,20 @@ CASES = (
         dep={f"{LIB}/app-plugins/one.so": library("one.so")},
     ),
     Case(
+        "a large interpreter that is there for one payload script alone becomes a hint",
+        app={"/usr/bin/tool": File(content=b"#!/usr/bin/lang\n", mode=0o755)},
+        dep={"/usr/bin/lang": File(content=b"x" * (5 << 20), mode=0o755)},
+        expect={"/usr/bin/lang": "script interpreter of /usr/bin/tool"},
+        hints=("/usr/bin/lang (5 MB with its modules) is there for the sake of these scripts alone",),
+    ),
+    Case(
+        "no hint where the image starts that script",
+        app={"/usr/bin/tool": File(content=b"#!/usr/bin/lang\n", mode=0o755)},
+        dep={"/usr/bin/lang": File(content=b"x" * (5 << 20), mode=0o755)},
+        config=ImageConfig(entrypoint=("/usr/bin/tool",)),
+        expect={"/usr/bin/lang": "script interpreter of /usr/bin/tool"},
+    ),
+    Case(
         "LD_LIBRARY_PATH of the image is searched",
         app={"/usr/bin/app": program("libx.so.1"), "/opt/x/libx.so.1": library("libx.so.1")},
         config=ImageConfig(env=(("LD_LIBRARY_PATH", "/opt/x"),)),
