@@ -57,8 +57,6 @@ def build(name: str, workshop: Path) -> Path:
             workshop / "db",
             "--max-database-age",
             "any",
-            "--unscannable",  # the repository's cut of vulnerability data knows a few source packages only
-            "warn",
             "--summary",
             f"{name}.md",
         ),

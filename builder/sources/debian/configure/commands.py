@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from builder.sources.debian.configure.conditions import Verdict
 from builder.sources.debian.configure.files import FILE_COMMANDS, understood
+from builder.sources.debian.configure.find import FIND_COMMANDS
 from builder.sources.debian.configure.language import SHELL_COMMANDS
 from builder.sources.debian.configure.model import Diversion
 from builder.sources.debian.configure.options import read_arguments
@@ -93,6 +94,7 @@ COMMANDS: dict[str, Handler] = {
     **{name: _index(what) for name, what in _INDEXES.items()},
     **SHELL_COMMANDS,
     **FILE_COMMANDS,
+    **FIND_COMMANDS,
     **PEOPLE_COMMANDS,
     **WEB_COMMANDS,
     "dpkg-divert": divert,

@@ -220,7 +220,7 @@ def _ln(shell: Shell, arguments: list[str]) -> Verdict:
     if not understood(shell, arguments) or not 1 <= len(read.operands) <= 2 or not read.has("s", "symbolic"):  # noqa: PLR2004 (target and link)
         return _unclear(shell)
     target, link = (*read.operands, ".")[:2]
-    if link == ".":
+    if link == "." and not shell.system.knows(link):
         return _unclear(shell)
     system = shell.system
     present = system.find(link, follow=not read.has("n", "T", "no-dereference", "no-target-directory"))
@@ -291,6 +291,9 @@ def _chmod(shell: Shell, arguments: list[str]) -> Verdict:
 def _each(shell: Shell, paths: list[str], read: Arguments, change: Callable[[str], Verdict]) -> Verdict:
     status: Verdict = True
     for path in paths:
+        node = shell.system.find(path, follow=False) if read.has("h", "no-dereference") else None
+        if node is not None and node.kind is Kind.SYMLINK:
+            continue  # the link itself: its owner has no meaning
         done = change(path)
         status = done if not done else status
         if done and read.has("R", "recursive"):

@@ -80,6 +80,22 @@ def _grep_word(shell: Shell, word: str, text: str, *, quiet: bool) -> Verdict:
     return bool(hits)
 
 
+_ANCHORED = re.compile(r"s(?P<mark>[/|,#])\^(?P<start>(?:\\\(|[A-Za-z0-9_-])+)[^\n]*(?P=mark)p")
+"""``s/^word…/…/p``; what follows the word is not read."""
+
+
+def _sed(shell: Shell, arguments: list[str]) -> Verdict:
+    """``sed -n 's/^word…/…/p'`` says nothing when no line starts so; everything else is not known."""
+    match = _ANCHORED.fullmatch(arguments[1]) if len(arguments) == 2 and arguments[0] == "-n" else None  # noqa: PLR2004 (-n and one command)
+    if match is not None and UNKNOWN not in shell.input:
+        # The last letter may be repeated, or not be there at all, by what follows it.
+        start = match["start"].replace("\\(", "")[:-1]
+        if start and not any(line.startswith(start) for line in shell.input.splitlines()):
+            return True
+    shell.unclear()
+    return unknown(shell, [])
+
+
 def _basename(shell: Shell, arguments: list[str]) -> Verdict:
     path, suffix = (*arguments, "", "")[:2]
     name = path.rstrip("/").rpartition("/")[2]
@@ -247,6 +263,7 @@ FILTER_COMMANDS: dict[str, Handler] = {
     "pidof": _no_process,
     "pgrep": _no_process,
     "grep": _grep,
+    "sed": _sed,
     "fgrep": _grep,
     "egrep": _grep,
     "basename": _basename,

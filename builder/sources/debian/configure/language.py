@@ -103,6 +103,17 @@ def _umask(shell: Shell, arguments: list[str]) -> Verdict:
     return None if arguments else True
 
 
+def _cd(shell: Shell, arguments: list[str]) -> Verdict:
+    """``cd DIR``; after one that is not understood, relative paths are not known."""
+    paths = [word for word in arguments if word not in {"-P", "-L", "--"}]
+    system = shell.system
+    node = system.find(paths[0]) if len(paths) == 1 and paths[0] != "-" and system.knows(paths[0]) else None
+    there = node is not None and node.kind is Kind.DIRECTORY
+    known = len(paths) == 1 and paths[0] != "-" and system.knows(paths[0])
+    system.folder = node.path if node is not None and there else ""
+    return there if known else True
+
+
 def _test(shell: Shell, arguments: list[str]) -> Verdict:
     return judge(arguments, shell.system)
 
@@ -242,7 +253,7 @@ SHELL_COMMANDS: dict[str, Handler] = {
     "local": _local,
     "unset": _unset,
     "umask": _umask,
-    "cd": _true,
+    "cd": _cd,
     "trap": _true,
     "wait": _true,
     "sleep": _true,

@@ -155,6 +155,7 @@ class Shell:
     def helper(self, path: str, arguments: list[str]) -> Verdict:
         """A program that is a shell script of the packages: followed as one of its own."""
         before = (self.variables, self.arguments, self.functions)
+        folder = self.system.folder
         self.variables, self.arguments, self.functions = dict(self.variables), arguments, {}
         try:
             return self.include(path)
@@ -162,11 +163,13 @@ class Shell:
             return self.status
         finally:
             self.variables, self.arguments, self.functions = before
+            self.system.folder = folder
 
     # ---- running -----------------------------------------------------------------------------------
 
     def run(self) -> None:
         """Follow the whole script. Nothing is raised for a script that is not understood: it is reported."""
+        self.system.folder = ""
         try:
             for command in commands_of(self._script):
                 self.execute(command)
@@ -266,12 +269,14 @@ class Shell:
     def _contained(self, command: Command) -> Verdict:
         """A command of a pipeline or subshell: its variables and its exit stay inside."""
         variables, arguments, umask = dict(self.variables), list(self.arguments), self.umask
+        folder = self.system.folder
         try:
             return self.execute(command)
         except (Exit, Return) as end:
             return end.status if isinstance(end, Return) else self.status
         finally:
             self.variables, self.arguments, self.umask = variables, arguments, umask
+            self.system.folder = folder
 
     def _capture(self, command: Command) -> tuple[Verdict, str]:
         with self.capturing() as captured:

@@ -63,6 +63,8 @@ class System:
         self.speakers: dict[str, set[str]] = {}
         """User or group → packages that speak of it."""
         self._asked: dict[str, dict[str, str]] = {}
+        self.folder = ""
+        """Where the present script stands (an absolute path); "" when that is not known."""
         self.deferred: list[Callable[[], bool]] = []
         """What is done once every package is configured."""
 
@@ -84,7 +86,7 @@ class System:
 
     def place(self, path: str, *, follow: bool) -> str:
         """Where ``path`` really is; ``follow`` says whether its last name is followed when it is a link."""
-        pending = [name for name in path.split("/") if name][::-1]
+        pending = [name for name in self._absolute(path).split("/") if name][::-1]
         here = ""
         crossed = 0
         while pending:
@@ -106,12 +108,16 @@ class System:
             pending = [part for part in pending if part]
         return here or "/"
 
+    def _absolute(self, path: str) -> str:
+        return path if path.startswith("/") or not self.folder else f"{self.folder}/{path}"
+
     def find(self, path: str, *, follow: bool = True) -> Node | None:
         """The node that ``path`` leads to."""
         return self.get(self.place(path, follow=follow))
 
     def knows(self, path: str) -> bool:
         """Whether it can be said if ``path`` is there: not of the kernel's own files, nor of half a path."""
+        path = self._absolute(path) if path else ""
         return UNKNOWN not in path and path.startswith("/") and not path.startswith(_NOT_OURS)
 
     def below(self, place: str) -> Iterator[Node]:
@@ -123,7 +129,10 @@ class System:
         yield from [one.node for path, one in self._made.items() if path.startswith(prefix)]
 
     def glob(self, pattern: str) -> list[str]:
-        """Paths that match a shell pattern of absolute path, sorted."""
+        """Paths that match a shell pattern, sorted."""
+        if not pattern.startswith("/") and self.folder:
+            start = len(self.folder.rstrip("/")) + 1
+            return [path[start:] for path in self.glob(f"{self.folder.rstrip('/')}/{pattern}")]
         fixed = pattern[: min(pattern.find(letter) % (1 << 30) for letter in "*?[")].rpartition("/")[0]
         folder = self.place(fixed or "/", follow=True)
         start = len(folder.rstrip("/"))

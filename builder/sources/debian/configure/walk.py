@@ -29,7 +29,7 @@ db_version db_get db_set db_input db_go db_stop db_fget db_fset db_subst db_titl
 db_endblock db_capb db_metaget db_purge db_register db_unregister db_reset db_settitle db_progress db_info
 systemctl deb-systemd-helper deb-systemd-invoke invoke-rc.d update-rc.d service start-stop-daemon
 dpkg-maintscript-helper dpkg-trigger dpkg-query dpkg ucfr ucfq restorecon selinuxenabled kill killall
-udevadm apparmor_parser aa-enabled aa-status py3compile py3clean ldconfig
+udevadm apparmor_parser aa-enabled aa-status py3compile py3clean ldconfig a2query apache2_msg apache2_reload
 """
 HARMLESS = frozenset(_HARMLESS_WORDS.split())
 """Commands that leave nothing in an image, whatever they say."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from builder.sources.debian.configure.conditions import Verdict
 from builder.sources.debian.configure.files import understood
+from builder.sources.debian.configure.filters import unknown
 from builder.sources.debian.configure.options import read_arguments
 from builder.sources.debian.configure.shell import Handler, Shell
 from builder.sources.debian.configure.syntax import UNKNOWN
@@ -165,7 +166,35 @@ def _switch_mpm(shell: Shell, name: str) -> Verdict:
 
 
 def _later(shell: Shell, action: Callable[[], Verdict]) -> None:
-    shell.system.deferred.append(lambda: bool(action()))
+    """At once when Apache is configured, as its helper does; otherwise when everything is."""
+    if _names(shell, f"{_APACHE}/mods-enabled"):
+        action()
+    else:
+        shell.system.deferred.append(lambda: bool(action()))
+
+
+def a2query(shell: Shell, arguments: list[str]) -> Verdict:
+    """``a2query -m|-s|-c [NAME]`` and ``-M``: what is switched on so far."""
+    read = read_arguments(arguments, ("m", "s", "c"))
+    asked = [kind for option, kind in (("m", "mod"), ("s", "site"), ("c", "conf")) if read.has(option)]
+    if any(UNKNOWN in word for word in arguments) or len(asked) + read.has("M") != 1:
+        return unknown(shell, [])
+    if read.has("M"):
+        found = [name.removeprefix("mpm_") for name in _switched_on(shell, "mod") if name.startswith("mpm_")]
+        shell.write("".join(f"{name}\n" for name in found[:1]))
+        return bool(found)
+    wanted = read.value("m", "s", "c").removesuffix(".load").removesuffix(".conf")
+    found = [name for name in _switched_on(shell, asked[0]) if wanted in {"", name}]
+    if not read.has("q"):
+        shell.write("".join(f"{name} (enabled by maintainer script)\n" for name in found))
+    return bool(found)
+
+
+def _switched_on(shell: Shell, kind: str) -> list[str]:
+    folder, endings = _KINDS[kind]
+    end = f".{endings[0]}"
+    top = shell.system.place(f"{_APACHE}/{folder}-enabled", follow=True)
+    return [name for name in _names(shell, top, end) if shell.system.get(f"{top}/{name}{end}") is not None]
 
 
 WEB_COMMANDS: dict[str, Handler] = {
@@ -174,6 +203,7 @@ WEB_COMMANDS: dict[str, Handler] = {
     "phpquery": phpquery,
     **{f"a2en{kind}": _apache(kind, on=True) for kind in _KINDS},
     **{f"a2dis{kind}": _apache(kind, on=False) for kind in _KINDS},
+    "a2query": a2query,
     "apache2_invoke": apache2_invoke,
     "apache2_switch_mpm": apache2_switch_mpm,
     "apache2_msg": lambda _, __: True,
