@@ -14,6 +14,7 @@ from builder.plan.model import Entry, ImagePlan, Layer
 from builder.plan.reasons import add_record, record_entry
 from builder.plan.records import copyright_nodes, planned_packages, record_entries
 from builder.plan.system import missing_parents, start_folders, system_entries
+from builder.plan.unread import unread_scripts
 from builder.reason import Reason, ReasonKind
 from builder.recipe.model import Owner, Recipe
 from builder.runtime import certificates, graphviz, keystore
@@ -62,6 +63,7 @@ def make_plan(
     _add_new(entries, missing_parents(entries))
     _check_folders(entries)
     add_record(entries)
+    scripts = tuple(report for report in local.configured.scripts if report.package in present)
     newest = max((sysroot.packages[package.name].newest for package in packages), default=0)
     return ImagePlan(
         platform=recipe.platform,
@@ -71,9 +73,9 @@ def make_plan(
         packages=packages,
         created=newest if epoch is None else epoch,
         distribution=_distribution(entries, sysroot),
-        warnings=closure.warnings,
+        warnings=(*closure.warnings, *unread_scripts(recipe, scripts, sysroot)),
         hints=closure.hints,
-        scripts=tuple(report for report in local.configured.scripts if report.package in present),
+        scripts=scripts,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Container, Iterable
 
 from builder.elf.closure import ElfClosure, missing_message
@@ -13,15 +14,16 @@ from builder.sysroot import Sysroot
 
 def judge_missing(
     elf: ElfClosure, unnamed: Container[str], sysroot: Sysroot, facts: ElfFacts
-) -> tuple[list[str], list[str]]:
+) -> tuple[dict[str, str], list[str]]:
     """Sentences about libraries without which something does not work, and about those it may do without.
 
+    Of the first each has the path from which on the library is wanted: without that nothing is missing.
     ``unnamed`` are the paths that no package named by the recipe brings, but a rule or a package of the same
     source: a module's package does not depend on all that the module can use.
     """
     # A plug-in's library is often loaded by its host program beforehand: the name is in the image then.
     provided = {edge.name for edge in elf.edges}
-    absent: set[str] = set()
+    absent: dict[str, str] = {}
     dispensable: dict[str, set[str]] = {}
     for missing in elf.missing:
         root = missing.chain[0] if missing.chain else missing.dependent
@@ -31,21 +33,26 @@ def judge_missing(
         if is_plugin and root in unnamed:
             dispensable.setdefault(missing.dependent, set()).add(missing.name)
         else:
-            absent.add(missing_message(missing))
-    return sorted(absent), [
+            absent[missing_message(missing)] = root
+    return dict(sorted(absent.items())), [
         f"{dependent} needs {', '.join(sorted(names))}, which nothing provides: what loads it at run time "
         "must do without"
         for dependent, names in sorted(dispensable.items())
     ]
 
 
-def refuse(absent: Iterable[str], policy: Missing) -> list[str]:
-    """The sentences as warnings where the recipe allows it; ResolutionError where it does not."""
+def refuse(absent: Iterable[str], policy: Missing, dependents: Iterable[str] = ()) -> list[str]:
+    """The sentences as warnings where the recipe allows it; ResolutionError where it does not.
+
+    ``dependents`` may be left out of the image; if there is only one, the hint says how.
+    """
     messages = list(absent)
     if messages and policy is Missing.ERROR:
+        paths = sorted(set(dependents))
+        drop = f" (drop = {json.dumps(paths)} under [runtime])" if len(paths) == 1 else ""
         raise ResolutionError(
             "Libraries are missing:\n" + "\n".join(f"  {message}" for message in messages),
-            hint="name the package that ships them, drop the dependent, "
+            hint=f"name the package that ships them, drop the dependent{drop}, "
             'or say missing = "warn" under [runtime]',
         )
     return messages

@@ -171,8 +171,15 @@ class _Search:
         # Not asked for by name either: plug-ins of the packages that are built with a named one.
         siblings = {path for path, item in self._needed.items() if item.reason.kind is ReasonKind.SAME_SOURCE}
         absent, dispensable = judge_missing(elf, self._by_rules | siblings, self._sysroot, self._facts)
-        for text in (*refuse([*absent, *self._absent], self._recipe.runtime.missing), *dispensable):
+        optional = {path for path in absent.values() if self._is_payload(path)}
+        dependents = optional if optional.issuperset(absent.values()) and not self._absent else ()
+        policy = self._recipe.runtime.missing
+        for text in (*refuse([*absent, *self._absent], policy, dependents), *dispensable):
             self._warn(text)
+
+    def _is_payload(self, path: str) -> bool:
+        needed = self._needed.get(path)
+        return needed is not None and needed.reason.kind is ReasonKind.PAYLOAD
 
     def _judge_start(self, rules: RuleRun) -> None:
         # What a rule takes is only there when the closure is made again.

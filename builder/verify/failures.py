@@ -14,6 +14,8 @@ UNTESTED = "oci:untested"
 """Where the hint has the image written that failed."""
 
 _LINES = 12
+_FIRST = 4
+"""Of more lines than that the first and, for the rest of them, the last are shown."""
 _WIDTH = 240
 _CAUSE = re.compile(
     r"error while loading shared libraries|[Ee]rror loading shared library|[Ee]rror relocating"
@@ -70,7 +72,15 @@ def _outputs(program: Program, whose: str) -> Iterator[str]:
         lines = (program["stdout"] if name == "stdout" else program["stderr"]).rstrip().splitlines()
         if lines:
             yield f"  {name}{whose}:"
-            yield from (f"    | {_one_line(line)}" for line in lines[-_LINES:])
+            yield from (f"    {line}" for line in _shortened(lines))
+
+
+def _shortened(lines: list[str]) -> list[str]:
+    if len(lines) <= _LINES:
+        return [f"| {_one_line(line)}" for line in lines]
+    middle = f"… {len(lines) - _LINES} lines more"
+    first, last = lines[:_FIRST], lines[_FIRST - _LINES :]
+    return [*(f"| {_one_line(line)}" for line in first), middle, *(f"| {_one_line(line)}" for line in last)]
 
 
 def _one_line(text: str) -> str:

@@ -32,8 +32,9 @@ else:
 
 if atheris is not None and __name__ == "__main__":
     with atheris.instrument_imports(include=["builder.elf"]):
-        from builder.elf import notes, reader, strings, symbols, tables, versions  # noqa: F401 (instrumented)
+        from builder.elf import data, notes, reader, strings, symbols, tables, versions  # noqa: F401 (instrumented)
 
+from builder.elf.data import ElfData
 from builder.elf.object import ElfError, ElfObject
 from builder.elf.reader import read_elf
 from builder.elf.strings import named_paths
@@ -52,6 +53,12 @@ def one_input(data: bytes) -> None:
     for read in (read_symbols, read_references, named_paths):
         with contextlib.suppress(ElfError):
             read(data, name="x")
+    with contextlib.suppress(ElfError):
+        made = ElfData(data, name="x")
+        for address in (0, 64, made.address("soname") or 4096):
+            for look in (made.pointer, made.number, made.text):
+                with contextlib.suppress(ElfError):
+                    look(address)
 
 
 def mutations(random_source: random.Random) -> Iterator[bytes]:

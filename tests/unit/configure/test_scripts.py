@@ -664,3 +664,164 @@ def test_hostile_scripts_end_soon(tmp_path: Path, text: str) -> None:
     assert make_package(tmp_path, "x", {}).name == "x"
     found = script(tmp_path, text)
     assert len(found.made) <= 25_000
+
+
+MOD_PHP = r"""
+if [ -e /usr/share/apache2/apache2-maintscript-helper ]; then
+    . /usr/share/apache2/apache2-maintscript-helper
+    php_enable() {
+        local a2query_ret=0
+        a2query -m "php8.4" > /dev/null 2>&1 || a2query_ret=$?
+        if [ "$a2query_ret" -eq 0 ] ; then
+            apache2_msg "info" "$DPKG_MAINTSCRIPT_PACKAGE: not switching MPM - already enabled"
+            return 1
+        elif [ "$a2query_ret" -eq 32 ] ; then
+            apache2_msg "info" "$DPKG_MAINTSCRIPT_PACKAGE: not switching MPM - disabled by maintainer"
+            return 1
+        fi
+        PHP_MODULE=$(a2query -m | sed -n 's/^\(php[\.0-9]*\) (enabled.*)/\1/p')
+        if [ -n "$PHP_MODULE" -a "$PHP_MODULE" != "php8.4" ]; then
+            apache2_msg "err" "$PHP_MODULE module already enabled, not enabling PHP 8.4"
+            return 1
+        fi
+        mpm=$(a2query -M)
+        case "$(a2query -M)" in
+            prefork|itk) return 0;;
+            *) if apache2_switch_mpm prefork; then return 0; fi;;
+        esac
+        return 1
+    }
+else
+    php_enable() { return 1; }
+fi
+if php_enable; then
+    for conf in php8.4 ; do
+        apache2_invoke enmod $conf || exit 1
+    done
+fi
+"""
+
+
+@pytest.mark.parametrize("name", ["libapache2-mod-php", "a-module"], ids=["after Apache", "before Apache"])
+def test_php_is_switched_on_in_apache_with_the_module_it_needs(name: str, tmp_path: Path) -> None:
+    available = "/etc/apache2/mods-available"
+    apache = package(
+        tmp_path,
+        "apache2",
+        {
+            "/usr/share/apache2/apache2-maintscript-helper": CONF,
+            "/etc/apache2/mods-enabled": Dir(),
+            f"{available}/mpm_event.load": CONF,
+            f"{available}/mpm_event.conf": CONF,
+            f"{available}/mpm_prefork.load": CONF,
+        },
+        postinst="a2enmod -m -q mpm_event",
+    )
+    loads = File(content=b"# Depends: mpm_prefork\n")
+    php = package(tmp_path, name, {f"{available}/php8.4.load": loads}, postinst=MOD_PHP)
+    configuration = configured(tmp_path, apache, php)
+    enabled = "/etc/apache2/mods-enabled"
+    assert lines(configuration) == [
+        f"{enabled}/mpm_prefork.load -> ../mods-available/mpm_prefork.load",
+        f"{enabled}/php8.4.load -> ../mods-available/php8.4.load",
+    ]
+    assert not unrecognised(configuration)
+
+
+MODULES = {"/etc/apache2/mods-available/ssl.load": CONF, "/etc/apache2/mods-enabled": Dir()}
+
+
+@pytest.mark.parametrize(
+    ("text", "made"),
+    [
+        pytest.param("a2query -q -m ssl || a2enmod ssl", True, id="a module that is off is switched on"),
+        pytest.param("a2query -q -m ssl && a2enmod ssl", False, id="a query about it fails"),
+        pytest.param("a2enmod ssl; a2query -m ssl || a2dismod ssl", True, id="one that is on is found"),
+        pytest.param("a2enmod ssl; a2query -M || a2dismod ssl", False, id="no MPM is on"),
+    ],
+)
+def test_a2query_answers_from_what_was_switched_on_so_far(text: str, *, made: bool, tmp_path: Path) -> None:
+    configuration = script(tmp_path, text, MODULES)
+    assert ("/etc/apache2/mods-enabled/ssl.load" in {one.node.path for one in configuration.made}) is made
+    assert not unrecognised(configuration)
+
+
+def test_a_folder_holds_for_relative_paths_until_its_subshell_ends(tmp_path: Path) -> None:
+    text = """
+cd /etc/app
+[ -f main.cf ] || cp /usr/share/app/main.cf main.cf
+echo x > list
+chmod 0600 ./*.dist
+(cd /var/lib && mkdir app)
+mkdir sub
+cd sub && touch here
+cd ../nothing || touch lost
+"""
+    files = {"/etc/app/a.dist": CONF, "/usr/share/app/main.cf": CONF}
+    configuration = script(tmp_path, text, files)
+    assert lines(configuration) == [
+        "/etc/app/a.dist 0600 root:root changed",
+        "/etc/app/list 0644 root:root",
+        "/etc/app/main.cf 0644 root:root",
+        "/etc/app/sub/ 0755 root:root",
+        "/etc/app/sub/here 0644 root:root",
+        "/var/lib/app/ 0755 root:root",
+    ]
+
+
+TREE = {
+    "/srv/app": Dir(),
+    "/srv/app/a": CONF,
+    "/srv/app/b b": CONF,
+    "/srv/app/sub": Dir(),
+    "/srv/app/sub/c": CONF,
+    "/srv/app/link": Link("/etc/hosts"),
+    "/etc/hosts": CONF,
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "changed"),
+    [
+        pytest.param(
+            "find /srv/app -type f -print0 | xargs -0 -r chmod 0600", ["a", "b b", "sub/c"], id="by xargs -0"
+        ),
+        pytest.param("find /srv/app -name a | xargs chmod 0600", ["a"], id="by name and plain xargs"),
+        pytest.param(
+            "find /srv/app -mindepth 1 -maxdepth 1 -type d -exec chmod 0700 {} +", ["sub"], id="by depth"
+        ),
+        pytest.param("find /srv/app ! -type l -name 'b*' -exec chmod 0600 {} \\;", ["b b"], id="by negation"),
+        pytest.param(
+            "find /srv/app -user root -type f -exec chown www-data {} +", ["a", "b b", "sub/c"], id="by user"
+        ),
+        pytest.param("find /srv/app ! -user root -exec chown www-data {} +", [], id="where nothing is found"),
+        pytest.param(
+            "find /srv/app -type l -print0 | xargs -0 chown -h www-data", [], id="not through links"
+        ),
+    ],
+)
+def test_find_changes_what_it_finds(text: str, changed: list[str], tmp_path: Path) -> None:
+    configuration = script(tmp_path, text, TREE)
+    assert [one.node.path for one in configuration.made] == [f"/srv/app/{name}" for name in changed]
+    assert not unrecognised(configuration)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "find /srv/app -perm /022 -exec chmod go-w {} +",
+        "find /srv/app -type f -exec rm {} +",
+        "find /srv/app -type f | xargs rm",
+        "find $(unheard-of) -type f -exec chmod 0600 {} +",
+        "find /srv/app -name a -o -exec chmod 0600 {} +",
+        "find /srv/app -exec",
+        "find -type",
+        "find",
+        "xargs -0 -I{} chmod 0600 {}",
+        "unheard-of | xargs chmod 0600",
+    ],
+)
+def test_another_search_is_reported(text: str, tmp_path: Path) -> None:
+    configuration = script(tmp_path, text, TREE)
+    assert not configuration.made
+    assert unrecognised(configuration)

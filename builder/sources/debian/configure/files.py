@@ -80,11 +80,10 @@ def _install(shell: Shell, arguments: list[str]) -> Verdict:
     else:
         targets = _installed(shell, read)
         status = bool(targets)
-    mode = read.value("m", "mode", default="755")
     owners = f"{read.value('o', 'owner', default='root')}:{read.value('g', 'group', default='root')}"
     for path in targets:
         _own(shell, path, owners, "install")
-        _set_mode(shell, path, mode, "install")
+        _set_mode(shell, path, read.value("m", "mode", default="755"), "install")
     return status
 
 
@@ -253,8 +252,7 @@ def _touch(shell: Shell, arguments: list[str]) -> Verdict:
     for path in read.operands:
         place = shell.system.place(path, follow=True)
         if shell.system.knows(path) and shell.system.get(place) is None:
-            mode = 0o666 & ~shell.umask
-            shell.system.write(place, "", package=shell.package, detail="touch", mode=mode)
+            shell.system.write(place, "", package=shell.package, detail="touch", mode=0o666 & ~shell.umask)
             shell.say(f"makes the empty file {path}")
     return True
 
@@ -291,9 +289,8 @@ def _chmod(shell: Shell, arguments: list[str]) -> Verdict:
 def _each(shell: Shell, paths: list[str], read: Arguments, change: Callable[[str], Verdict]) -> Verdict:
     status: Verdict = True
     for path in paths:
-        node = shell.system.find(path, follow=False) if read.has("h", "no-dereference") else None
-        if node is not None and node.kind is Kind.SYMLINK:
-            continue  # the link itself: its owner has no meaning
+        if read.has("h", "no-dereference") and shell.system.is_link(path):
+            continue  # the owner of a link has no meaning
         done = change(path)
         status = done if not done else status
         if done and read.has("R", "recursive"):

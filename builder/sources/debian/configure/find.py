@@ -16,13 +16,15 @@ _CHANGES = frozenset({"chown", "chgrp", "chmod"})
 """What may be done with each path; with any other program the line is reported."""
 _KINDS = {"f": Kind.FILE, "d": Kind.DIRECTORY, "l": Kind.SYMLINK}
 _MOST_TEXT = 1 << 16
+_NUL = "\x1e"
+"""Stands for the NUL of ``-print0``, which is the mark of unknown text here."""
 _NOT_PLAIN = re.compile(r"['\"\\]")
 _OPTIONS = frozenset({"-0", "--null", "-r", "--no-run-if-empty", "-0r", "-r0"})
 
 
 @dataclass(slots=True)
 class _Search:
-    """What the words of one ``find`` say. A test has a node and answers; ``end`` separates what is printed."""
+    """What the words of one ``find`` say. All tests must hold of a node; ``end`` follows each printed path."""
 
     tops: list[str]
     tests: list[Callable[[Node], bool]] = field(default_factory=list)
@@ -74,7 +76,7 @@ def _search(arguments: list[str]) -> _Search | None:
 
 def _option(search: _Search, word: str, rest: list[str], *, negated: bool) -> bool:
     if word in {"-xdev", "-mount", "-print", "-print0"}:
-        search.end = "\0" if word == "-print0" else search.end
+        search.end = _NUL if word == "-print0" else search.end
         return not negated
     if not rest:
         return False
@@ -145,7 +147,7 @@ def _xargs(shell: Shell, arguments: list[str]) -> Verdict:
     known = not any(UNKNOWN in word for word in (text, *words)) and (null or not _NOT_PLAIN.search(text))
     if not known or not words or words[0].rpartition("/")[2] not in _CHANGES:
         return _unclear(shell, arguments)
-    found = [path for path in text.split("\0") if path] if null else text.split()
+    found = [path for path in text.split(_NUL) if path] if null else text.split()
     return shell.call(words[0], [*words[1:], *found]) if found else True
 
 

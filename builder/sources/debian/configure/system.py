@@ -115,6 +115,11 @@ class System:
         """The node that ``path`` leads to."""
         return self.get(self.place(path, follow=follow))
 
+    def is_link(self, path: str) -> bool:
+        """Whether the path itself is a link."""
+        node = self.find(path, follow=False) if self.knows(path) else None
+        return node is not None and node.kind is Kind.SYMLINK
+
     def knows(self, path: str) -> bool:
         """Whether it can be said if ``path`` is there: not of the kernel's own files, nor of half a path."""
         path = self._absolute(path) if path else ""
