@@ -78,7 +78,8 @@ def _outputs(program: Program, whose: str) -> Iterator[str]:
 def _shortened(lines: list[str]) -> list[str]:
     if len(lines) <= _LINES:
         return [f"| {_one_line(line)}" for line in lines]
-    middle = f"… {len(lines) - _LINES} lines more"
+    more = len(lines) - _LINES
+    middle = f"… {more} line{'s' * (more > 1)} more"
     first, last = lines[:_FIRST], lines[_FIRST - _LINES :]
     return [*(f"| {_one_line(line)}" for line in first), middle, *(f"| {_one_line(line)}" for line in last)]
 

@@ -89,3 +89,20 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 @pytest.mark.parametrize("proof", PROOFS, ids=lambda proof: proof.rule)
 def test_without_it_a_program_breaks(lab: Lab, proof: Proof) -> None:
     lab.check(proof)
+
+
+def test_apache_runs_the_php_module_that_its_package_switches_on(lab: Lab) -> None:
+    proof = Proof(
+        rule="",
+        packages=("apache2", "libapache2-mod-php"),
+        argv=("apache2", "-M"),
+        env=dict.fromkeys(
+            ("APACHE_RUN_DIR", "APACHE_LOG_DIR", "APACHE_LOCK_DIR", "APACHE_PID_FILE"), _SCRATCH
+        )
+        | {"APACHE_RUN_USER": "www-data", "APACHE_RUN_GROUP": "www-data"},
+        expect="php_module",
+    )
+    status, output = lab.run(proof)
+    assert status == 0, output
+    assert "php_module" in output
+    assert "mpm_prefork_module" in output

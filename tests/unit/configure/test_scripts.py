@@ -728,7 +728,7 @@ def test_php_is_switched_on_in_apache_with_the_module_it_needs(name: str, tmp_pa
     assert not unrecognised(configuration)
 
 
-MODULES = {"/etc/apache2/mods-available/ssl.load": CONF, "/etc/apache2/mods-enabled": Dir()}
+MODULES: Files = {"/etc/apache2/mods-available/ssl.load": CONF, "/etc/apache2/mods-enabled": Dir()}
 
 
 @pytest.mark.parametrize(
@@ -769,7 +769,7 @@ cd ../nothing || touch lost
     ]
 
 
-TREE = {
+TREE: Files = {
     "/srv/app": Dir(),
     "/srv/app/a": CONF,
     "/srv/app/b b": CONF,

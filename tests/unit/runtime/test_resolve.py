@@ -293,6 +293,13 @@ CASES = (
         absent=("/usr/share/man/man1/app.1",),
     ),
     Case(
+        "a folder link of a dependency of the named package's source brings all that it leads to",
+        app={"/usr/bin/app": File(mode=0o755)},
+        dep={"/usr/lib/app": Link("../share/doc/plugs"), "/usr/share/doc/plugs/one": File(content=b"x")},
+        dep_source=True,
+        expect={"/usr/share/doc/plugs/one": "target of the symbolic link /usr/lib/app"},
+    ),
+    Case(
         "a package that is taken for single files stays a package of single files",
         app={"/usr/bin/app": File(mode=0o755)},
         dep={"/usr/lib/app/module": File(content=b"x")},
@@ -462,3 +469,23 @@ def test_a_missing_library_of_another_entry_is_not_hidden_by_warn(tmp_path: Path
         app={"/usr/bin/a": program("liba.so"), "/usr/bin/b": program("libb.so")},
     )
     assert len(closure_of(case, tmp_path).warnings) == 2
+
+
+@pytest.mark.parametrize(
+    ("app", "config", "line"),
+    [
+        ({"/usr/bin/a": program("liba.so")}, ImageConfig(), '(drop = ["/usr/bin/a"] under [runtime])'),
+        ({f"{LIB}/app/p.so": library("p.so", "liba.so")}, ImageConfig(), f'(drop = ["{LIB}/app/p.so"]'),
+        ({"/usr/bin/a": program("liba.so"), "/usr/bin/b": program("libb.so")}, ImageConfig(), ""),
+        ({"/usr/bin/a": program("liba.so")}, ImageConfig(entrypoint=("/usr/bin/a",)), ""),
+    ],
+    ids=["a program", "a plug-in", "one of two would not be enough", "the image starts it"],
+)
+def test_the_hint_leaves_out_the_one_dependent(
+    app: dict[str, Dir | File | Link], config: ImageConfig, line: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ResolutionError) as raised:
+        closure_of(Case("hint", app=app, config=config), tmp_path)
+    hint = raised.value.hint or ""
+    assert line in hint
+    assert ("drop = [" in hint) is bool(line)

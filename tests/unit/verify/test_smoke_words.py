@@ -109,6 +109,29 @@ def test_the_cause_that_java_says_first_is_shown_above_a_long_trace() -> None:
     assert f"    cause:    {cause}" in failure.text().splitlines()
 
 
+@pytest.mark.parametrize(
+    ("count", "shown"),
+    [
+        (12, [f"      | {number}" for number in range(12)]),
+        (
+            13,
+            [
+                *(f"      | {number}" for number in range(4)),
+                "      … 1 line more",
+                *(f"      | {number}" for number in range(5, 13)),
+            ],
+        ),
+    ],
+    ids=["twelve lines are shown whole", "of more the first four and the last eight are"],
+)
+def test_a_long_output_is_shown_from_both_ends(count: int, shown: list[str]) -> None:
+    stderr = "".join(f"{number}\n" for number in range(count))
+    outcome = Outcome(failures=[], programs=[program(1, stderr=stderr)], seconds=0.1, trouble="", errno=0)
+    failure = Failure(test=SmokeTest(name="t"), command=("/a",), runs_as="", outcome=outcome, image="oci:x:1")
+    lines = failure.text().splitlines()
+    assert lines[lines.index("    stderr:") + 1 : -1] == shown
+
+
 def test_a_failure_shows_the_cause_and_how_to_look_again() -> None:
     cause = "/a: error while loading shared libraries: libz.so.1: cannot open shared object file"
     stderr = f"\x1b[31mstart\n{cause}\n"

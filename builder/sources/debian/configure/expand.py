@@ -97,7 +97,7 @@ def _split_fields(word: Word, scope: Scope) -> list[str]:
 
 
 def _matched(field: str, scope: Scope) -> list[str]:
-    if not field.startswith("/") or UNKNOWN in field or not _GLOB.search(field):
+    if UNKNOWN in field or not _GLOB.search(field):
         return [field]
     return scope.glob(field) or [field]
 

@@ -24,7 +24,7 @@ _OPTIONS = frozenset({"-0", "--null", "-r", "--no-run-if-empty", "-0r", "-r0"})
 
 @dataclass(slots=True)
 class _Search:
-    """What the words of one ``find`` say. All tests must hold of a node; ``end`` follows each printed path."""
+    """What the words of one ``find`` say. All tests must hold; ``end`` follows each printed path."""
 
     tops: list[str]
     tests: list[Callable[[Node], bool]] = field(default_factory=list)

@@ -135,9 +135,13 @@ class System:
 
     def glob(self, pattern: str) -> list[str]:
         """Paths that match a shell pattern, sorted."""
-        if not pattern.startswith("/") and self.folder:
-            start = len(self.folder.rstrip("/")) + 1
-            return [path[start:] for path in self.glob(f"{self.folder.rstrip('/')}/{pattern}")]
+        if not pattern.startswith("/"):
+            if not self.folder:
+                return []
+            dot = "./" * pattern.startswith("./")
+            folder = f"{self.folder.rstrip('/')}/"
+            found = self.glob(folder + pattern.removeprefix("./"))
+            return [dot + path[len(folder) :] for path in found]
         fixed = pattern[: min(pattern.find(letter) % (1 << 30) for letter in "*?[")].rpartition("/")[0]
         folder = self.place(fixed or "/", follow=True)
         start = len(folder.rstrip("/"))
