@@ -167,7 +167,7 @@ PROOFS = (
         packages=("ruby",),
         argv=("ruby", "-e", "require 'json'; require 'csv'; puts JSON.dump(CSV.parse('1,2'))"),
         expect=r'\[\["1","2"\]\]',
-        without="cannot load such file -- json",
+        without="cannot load such file",
     ),
     Proof(
         rule="ruby-timezones",
@@ -295,7 +295,7 @@ PROOFS = (
         argv=("/usr/lib/elixir/bin/elixir", "-e", "IO.puts(1 + 2)"),
         env=_HOME,
         expect="^3",
-        without="No such file",
+        without="No such file|not found",
     ),
     Proof(
         rule="guile-library",
@@ -349,7 +349,7 @@ PROOFS = (
     ),
     Proof(
         rule="postgresql-modules",
-        packages=("postgresql",),
+        packages=("postgresql-17-pgvector",),
         keep=("/usr/lib/postgresql/*/bin/initdb",),
         argv=_INITDB,
         user="65534",
@@ -376,7 +376,8 @@ PROOFS = (
     python("gdal-data", _DRAWING, "^2$", r"header\.dxf", "python3", "python3-fiona"),
     Proof(
         rule="tesseract-data",
-        packages=("tesseract-ocr",),
+        packages=("python3-pytesseract",),
+        keep=("/usr/bin/tesseract",),
         argv=("tesseract", "--list-langs"),
         expect=r"\beng\b",
         without=r"\(0\)",
