@@ -383,9 +383,6 @@ PROOFS = (
         without=r"\(0\)",
     ),
 )
-NOT_PROVED = {
-    "tk-library": "Tk opens its display before it reads a script: the proof would need an X server",
-}
 
 
 @pytest.fixture(scope="module")
