@@ -376,11 +376,11 @@ PROOFS = (
     python("gdal-data", _DRAWING, "^2$", r"header\.dxf", "python3", "python3-fiona"),
     Proof(
         rule="tesseract-data",
-        packages=("python3-pytesseract",),
+        packages=("ocrmypdf",),
         keep=("/usr/bin/tesseract",),
         argv=("tesseract", "--list-langs"),
         expect=r"\beng\b",
-        without=r"\(0\)",
+        without="No such file or directory",
     ),
 )
 
