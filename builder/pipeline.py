@@ -76,11 +76,12 @@ def plan_recipe(recipe: Recipe, workshop: Workshop, *, rules: tuple[Rule, ...] |
     """
     rules = shipped_rules() if rules is None else rules
     memory = workshop.cache / "taken" / f"{_question(recipe, lock_sources(recipe, workshop), rules)}.json"
-    taken = _recall(memory)
+    taken = remembered = _recall(memory)
     for _ in range(_MOST_ROUNDS):
         resolved = _resolve_with(recipe, taken, rules, workshop)
         if resolved.wanted == taken:
-            write_checked(memory, json.dumps(taken).encode())
+            if taken != remembered:
+                write_checked(memory, json.dumps(taken).encode())
             return _planned(recipe, resolved, workshop)
         taken = resolved.wanted
     raise ResolutionError(

@@ -7,7 +7,7 @@ tree that is judged as it stands is searched by the cache that it has.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -182,6 +182,12 @@ def too_many(name: str, requester: str) -> ResolutionError:
         f"{requester} and what loads it name too many folders and libraries",
         hint="leave that file out: no real program comes near",
     )
+
+
+def library_path(env: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """Give the absolute folders of LD_LIBRARY_PATH in an image's environment."""
+    listed = dict(env).get("LD_LIBRARY_PATH", "")
+    return tuple(folder for folder in listed.split(":") if folder.startswith("/"))
 
 
 def join(folder: str, name: str) -> str:

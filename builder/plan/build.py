@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from builder.elf.facts import ElfFacts
-from builder.elf.ldcache import cache_for
+from builder.elf.ldcache import LD_SO_CACHE, cache_for
 from builder.errors import ResolutionError
 from builder.inventory.osrelease import parse_os_release
 from builder.plan.accounts import Accounts, make_accounts
@@ -22,8 +22,6 @@ from builder.runtime.closure import Closure, Needed
 from builder.runtime.wishes import dropper
 from builder.sources.local import LocalFiles
 from builder.sysroot import Content, Kind, Node, Sysroot, read_content
-
-LD_SO_CACHE = "/etc/ld.so.cache"
 
 
 def make_plan(

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from builder.elf.closure import INTERPRETER, Edge, ElfClosure, Resolver
 from builder.elf.facts import ElfFacts
+from builder.elf.search import library_path
 from builder.errors import ResolutionError
 from builder.reason import Reason, ReasonKind
 from builder.recipe.model import Recipe
@@ -77,7 +78,7 @@ class _Search:
 
     def run(self, rules: RuleRun) -> Closure:
         """Follow everything that is pending until nothing new is found."""
-        resolver = Resolver(self._sysroot, self._facts, library_path=self._library_path())
+        resolver = Resolver(self._sysroot, self._facts, library_path=library_path(self._recipe.config.env))
         self._take(rules.begin())
         looked = 0
         closed = 0
@@ -207,10 +208,6 @@ class _Search:
         owners = {package.name for package in packages if _ships(package.nodes, folder.path)}
         if len(owners) == 1:  # a folder that many packages share is no part of one package's link
             yield from self._sysroot.below(folder.path)
-
-    def _library_path(self) -> tuple[str, ...]:
-        listed = dict(self._recipe.config.env).get("LD_LIBRARY_PATH", "")
-        return tuple(folder for folder in listed.split(":") if folder.startswith("/"))
 
     def _head(self, node: Node) -> bytes:
         if node.content is None:

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.elf.facts import ElfFacts
+from builder.elf.ldcache import LD_SO_CACHE
 from builder.elf.object import ELF_MAGIC, is_elf
+from builder.elf.search import library_path
 from builder.errors import ResolutionError
 from builder.files import read_checked, write_checked
 from builder.plan.model import Entry, ImagePlan
@@ -23,7 +25,6 @@ if TYPE_CHECKING:  # it reads symbols, and that imports elftools: only where not
 _RULES = 1
 """Raised with every change of what the check says."""
 _MOST_REMEMBERED = 256
-_LD_SO_CACHE = "/etc/ld.so.cache"
 _MOST_TOLD = 20
 
 
@@ -73,11 +74,11 @@ def _content(entry: Entry) -> Content | None:
 def _check(plan: ImagePlan, facts: ElfFacts) -> LinkReport:
     from builder.verify.link import check_links  # noqa: PLC0415 (see above)
 
-    cache = next((entry.content for entry in _entries(plan) if entry.path == _LD_SO_CACHE), None)
+    cache = next((entry.content for entry in _entries(plan) if entry.path == LD_SO_CACHE), None)
     return check_links(
         image_of(_entries(plan)),
         facts,
-        library_path=_library_path(plan),
+        library_path=library_path(plan.config.env),
         cache=cache if isinstance(cache, bytes) else None,
     )
 
@@ -85,11 +86,6 @@ def _check(plan: ImagePlan, facts: ElfFacts) -> LinkReport:
 def _entries(plan: ImagePlan) -> Iterator[Entry]:
     for layer in plan.layers:
         yield from layer.entries
-
-
-def _library_path(plan: ImagePlan) -> tuple[str, ...]:
-    listed = dict(plan.config.env).get("LD_LIBRARY_PATH", "")
-    return tuple(folder for folder in listed.split(":") if folder.startswith("/"))
 
 
 def _error(messages: tuple[str, ...]) -> ResolutionError:
@@ -105,7 +101,7 @@ def _error(messages: tuple[str, ...]) -> ResolutionError:
 
 def _key(plan: ImagePlan) -> str:
     """Everything that the verdict follows from, in one word; "" where an object has no checksum yet."""
-    words = [str(_RULES), *_library_path(plan)]
+    words = [str(_RULES), *library_path(plan.config.env)]
     for entry in _entries(plan):
         content = entry.content
         if isinstance(content, Content):
@@ -114,7 +110,7 @@ def _key(plan: ImagePlan) -> str:
                     return ""
                 continue  # no object: it has no say
             words.append(f"{entry.path}\0{content.sha256}")
-        elif entry.path == _LD_SO_CACHE and isinstance(content, bytes):
+        elif entry.path == LD_SO_CACHE and isinstance(content, bytes):
             words.append(hashlib.sha256(content).hexdigest())
         elif entry.kind is Kind.SYMLINK or entry.hardlink:
             words.append(f"{entry.path}\0{entry.target}\0{entry.hardlink}")
