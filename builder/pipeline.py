@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import importlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +21,7 @@ from builder.lock import Extra, Lock, LockedPackage
 from builder.plan.build import make_plan
 from builder.plan.model import ImagePlan
 from builder.recipe.model import Compression, Missing, OutputKind, Recipe
+from builder.recipe.source_model import DebianSource, Source
 from builder.report.build import BuildSummary, PlatformSummary, count_findings
 from builder.runtime.closure import Closure
 from builder.runtime.hints import LOADERS
@@ -30,6 +31,8 @@ from builder.sources.debian.archive import DebianArchive, acquire, archive_state
 from builder.sources.debian.configure.lay import lay
 from builder.sources.debian.configure.remember import configured
 from builder.sources.local import LocalFiles, local_files, with_configuration
+from builder.sources.supply import SourceTree, Supply, source_inputs, supply
+from builder.sources.underlay import underlaid
 from builder.staging import staging
 from builder.sysroot import Package, Sysroot
 from builder.verify.linkplan import linked
@@ -75,10 +78,12 @@ def plan_recipe(recipe: Recipe, workshop: Workshop, *, rules: tuple[Rule, ...] |
     from, so that the next build starts with it. ``rules``: None for those that rootlet ships.
     """
     rules = shipped_rules() if rules is None else rules
-    memory = workshop.cache / "taken" / f"{_question(recipe, lock_sources(recipe, workshop), rules)}.json"
+    trees = source_trees(recipe, workshop)
+    question = _question(recipe, lock_sources(recipe, workshop), trees, rules)
+    memory = workshop.cache / "taken" / f"{question}.json"
     taken = remembered = _recall(memory)
     for _ in range(_MOST_ROUNDS):
-        resolved = _resolve_with(recipe, taken, rules, workshop)
+        resolved = _resolve_with(_Beginning(recipe=recipe, trees=trees, rules=rules), taken, workshop)
         if resolved.wanted == taken:
             if taken != remembered:
                 write_checked(memory, json.dumps(taken).encode())
@@ -107,17 +112,37 @@ class _Resolved:
         return tuple(sorted(self.closure.taken))
 
 
-def _resolve_with(
-    recipe: Recipe, taken: tuple[str, ...], rules: tuple[Rule, ...], workshop: Workshop
-) -> _Resolved:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Beginning:
+    """What stays the same however often the closure is made: recipe, trees of sources, rules."""
+
+    recipe: Recipe
+    trees: Mapping[str, SourceTree]
+    rules: tuple[Rule, ...]
+
+
+def source_trees(recipe: Recipe, workshop: Workshop) -> Mapping[str, SourceTree]:
+    """The tree of every source that is no archive of packages, by name."""
+    supplies = Supply(
+        platform=recipe.platform,
+        mirrors=workshop.mirrors,
+        cache=workshop.cache,
+        freshness=workshop.freshness,
+        effects=workshop.effects,
+    )
+    return supply(recipe.sources, supplies)
+
+
+def _resolve_with(beginning: _Beginning, taken: tuple[str, ...], workshop: Workshop) -> _Resolved:
     """The closure with the packages of ``taken`` at hand."""
+    recipe, trees, rules = beginning.recipe, beginning.trees, beginning.rules
     locked = lock_sources(recipe, workshop, taken)
     packages = _acquired(locked, workshop)
     workshop.progress.step(f"resolve {recipe.name} for {recipe.platform}")
     tree = merged_tree(packages)
     configuration = configured(packages, tree, workshop.cache / "configured")
-    tree = lay(configuration, tree)
-    local = with_configuration(local_files(recipe.installs, recipe.files, tree), configuration)
+    tree = underlaid(lay(configuration, tree), (one.tree for one in trees.values()))
+    local = with_configuration(local_files(recipe.installs, recipe.files, tree, trees), configuration)
     sysroot = tree.overlay(local.nodes())
     facts = ElfFacts(
         workshop.cache / "elf", watched=watched_symbols(rules) | LOADERS, texts=watched_texts(rules)
@@ -150,10 +175,11 @@ def _planned(recipe: Recipe, resolved: _Resolved, workshop: Workshop) -> Planned
     )
 
 
-def _question(recipe: Recipe, locked: Lock, rules: tuple[Rule, ...]) -> str:
+def _question(recipe: Recipe, locked: Lock, trees: Mapping[str, SourceTree], rules: tuple[Rule, ...]) -> str:
     """Everything that decides which packages rules take, in one word."""
     words = [(rule.name, rule.add, rule.take) for rule in rules]
-    return hashlib.sha256(repr((__version__, recipe, locked, words)).encode()).hexdigest()
+    keys = [(name, one.key) for name, one in trees.items()]
+    return hashlib.sha256(repr((__version__, recipe, locked, keys, words)).encode()).hexdigest()
 
 
 def _recall(memory: Path) -> tuple[str, ...]:
@@ -175,16 +201,14 @@ def _acquired(locked: Lock, workshop: Workshop) -> tuple[Package, ...]:
 
 def _settled(recipe: Recipe, locked: Lock) -> Recipe:
     """The recipe with the packages that its names came to: a virtual package is a real one now."""
-    sources = tuple(
-        replace(
-            source,
-            packages=tuple(
-                one.name for one in locked.packages if one.requested and one.source == source.name
-            ),
-        )
-        for source in recipe.sources
-    )
-    return replace(recipe, sources=sources)
+    return replace(recipe, sources=tuple(_settled_source(source, locked) for source in recipe.sources))
+
+
+def _settled_source(source: Source, locked: Lock) -> Source:
+    if not isinstance(source, DebianSource):
+        return source
+    names = (one.name for one in locked.packages if one.requested and one.source == source.name)
+    return replace(source, packages=tuple(names))
 
 
 def lock_sources(recipe: Recipe, workshop: Workshop, taken: tuple[str, ...] = ()) -> Lock:
@@ -216,7 +240,7 @@ def archives(recipe: Recipe, workshop: Workshop) -> tuple[DebianArchive, ...]:
     """The recipe's Debian sources on this machine."""
     return tuple(
         DebianArchive(source=source, platform=recipe.platform, mirrors=workshop.mirrors, cache=workshop.cache)
-        for source in recipe.sources
+        for source in recipe.archives
     )
 
 
@@ -288,9 +312,8 @@ def inputs_of(recipes: tuple[Recipe, ...], workshop: Workshop) -> tuple[Path, ..
     """Every file of this machine that decides the result, besides the cache; links, and where they lead."""
     found: list[Path] = []
     for recipe in recipes:
-        keyrings = (source.keyring for source in recipe.sources if source.keyring is not None)
         extras = (one.context for test in recipe.tests for one in test.files if one.context is not None)
-        for path in (*recipe.inputs, *keyrings, *extras):
+        for path in (*recipe.inputs, *source_inputs(recipe.sources), *extras):
             found += (path, path.resolve())
         for install in recipe.installs:
             if install.context is not None:

@@ -20,7 +20,7 @@ _SHOWN = 100
 
 def unread_scripts(recipe: Recipe, reports: Iterable[ScriptReport], sysroot: Sysroot) -> tuple[str, ...]:
     """One sentence for each package whose scripts lose something: named, or of the same source."""
-    named = {name for source in recipe.sources for name in source.packages}
+    named = set(recipe.named_packages)
     sources = {sysroot.packages[name].source_name for name in named if name in sysroot.packages}
     lost: dict[str, list[tuple[int, str]]] = {}
     for report in reports:

@@ -9,7 +9,6 @@ from builder.oci import Healthcheck, ImageConfig, Platform
 from builder.recipe import checks, formats, smoke
 from builder.recipe.model import (
     Compression,
-    DebianSource,
     Dlopen,
     FileType,
     Group,
@@ -28,6 +27,7 @@ from builder.recipe.model import (
 )
 from builder.recipe.outputs import parse_output
 from builder.recipe.reading import Section
+from builder.recipe.source_build import make_source
 from builder.recipe.tree import Problems
 
 _DOCKER_WORDS = ("CMD", "CMD-SHELL", "NONE")
@@ -56,7 +56,7 @@ def make_recipe(root: Section, frame: Frame, problems: Problems) -> Recipe:
         tags=image.texts("tags"),
         platform=frame.platform,
         annotations=image.pairs("annotations"),
-        sources=tuple(_source(source_name, one) for source_name, one in root.named("sources")),
+        sources=tuple(make_source(source_name, one) for source_name, one in root.named("sources")),
         installs=tuple(_install(one, users) for one in root.sections("install")),
         files=tuple(_file(one, users) for one in root.sections("file")),
         users=users,
@@ -71,43 +71,18 @@ def make_recipe(root: Section, frame: Frame, problems: Problems) -> Recipe:
     )
 
 
-def _once(words: tuple[str, ...]) -> tuple[str, ...]:
-    """Layers append: a word that a fragment says too counts once."""
-    return tuple(dict.fromkeys(words))
-
-
-def _source(name: str, section: Section) -> DebianSource:
-    return DebianSource(
-        name=name,
-        suite=section.text("suite"),
-        components=_once(section.texts("components")),
-        packages=_once(section.texts("packages")),
-        mirror=section.text("mirror").rstrip("/"),
-        security_mirror=section.text("security_mirror").rstrip("/"),
-        security=section.flag("security"),
-        snapshot=section.text("snapshot"),
-        keyring=_local_path(section, "keyring"),
-        pin=section.pairs("pin"),
-    )
-
-
-def _local_path(section: Section, key: str) -> Path | None:
-    text = section.maybe_text(key)
-    return None if text is None else section.at(key).origin.folder / text
-
-
 def _install(section: Section, users: tuple[User, ...]) -> Install:
     path = section.text("path")
     to = section.maybe_text("to") or path
     return Install(
         source=section.text("from"),
         path=path,
-        context=_local_path(section, "context"),
+        context=section.local_path("context"),
         to=to.rstrip("/") or "/",
         into=to.endswith("/"),
         mode=_mode(section),
         owner=_owner(section.text("owner"), users),
-        ignore=_once(section.texts("ignore")),
+        ignore=section.words("ignore"),
     )
 
 
@@ -151,21 +126,21 @@ def _user(name: str, section: Section, gid: int | None) -> User:
         home=section.text("home"),
         shell=section.text("shell"),
         comment=section.text("comment"),
-        groups=_once(section.texts("groups")),
+        groups=section.words("groups"),
     )
 
 
 def _group(name: str, section: Section) -> Group:
-    return Group(name=name, gid=section.number("gid"), members=_once(section.texts("members")))
+    return Group(name=name, gid=section.number("gid"), members=section.words("members"))
 
 
 def _runtime(section: Section) -> Runtime:
     return Runtime(
-        features=_once(section.texts("features")),
-        libraries=_once(section.texts("libraries")),
+        features=section.words("features"),
+        libraries=section.words("libraries"),
         dlopen=Dlopen[section.text("dlopen").upper()],
-        keep=_once(section.texts("keep")),
-        drop=_once(section.texts("drop")),
+        keep=section.words("keep"),
+        drop=section.words("drop"),
         missing=Missing(section.text("missing")),
     )
 

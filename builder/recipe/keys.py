@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from builder.recipe import formats
-from builder.recipe.model import DEFAULT_SUITE, FEATURES, Dlopen, FileType, Missing
-from builder.recipe.shapes import Either, Flag, Key, ListOf, MapOf, Number, Table, Text
+from builder.recipe.model import FEATURES, Dlopen, FileType, Missing
+from builder.recipe.shapes import Either, Key, ListOf, MapOf, Number, Table, Text
 
 ARGUMENT = Text(rule=formats.argument)
 ARGUMENTS = ListOf(of=ARGUMENT)
 PATH = Text(expected="an absolute path", rule=formats.absolute_path)
 FILE_PATH = Text(expected="an absolute path", rule=formats.file_path)
 _GLOBS = ListOf(of=Text(expected="an absolute path, may have *, ?, [ ] and **", rule=formats.glob))
-_LOCAL = Text(expected="a path", rule=formats.local_path)
+LOCAL_PATH = Text(expected="a path", rule=formats.local_path)
 _ID = Number(low=0, high=formats.MAX_ID)
 _MODE = Text(expected='a file mode such as "0644"', pattern=r"[0-7]{3,4}")
 _ACCOUNT = r"[A-Za-z_][A-Za-z0-9_.-]{0,30}\$?"
@@ -29,14 +29,6 @@ WORD = Text(
     expected='a name (letters, digits, ".", "_", "-"; not "when")',
     pattern=r"(?!when$)[A-Za-z0-9][A-Za-z0-9._-]*",
 )
-_ADDRESS = Text(
-    expected='an address such as "http://mirror.example/debian", without a password',
-    pattern=r"https?://[A-Za-z0-9.:\[\]-]+(?:/[^\s?#@]*)?",
-)
-_SUITE = Text(
-    expected="the name of a suite", pattern=r"[A-Za-z0-9][A-Za-z0-9.+-]*(?:/[A-Za-z0-9][A-Za-z0-9.+-]*)*"
-)
-_PACKAGE = Text(expected="the name of a Debian package", rule=formats.package)
 _DURATION = Text(expected='a time such as "30s" or "1m30s"', pattern=formats.DURATION)
 _LABELS = MapOf(of=ARGUMENT, names=Text(expected="a label's name", pattern=r"[^\x00-\x20\x7f]+"))
 _ARCHITECTURE = Text(expected="an architecture", rule=formats.architecture)
@@ -94,62 +86,6 @@ IMAGE = Table(
     ),
 )
 
-SOURCE = Table(
-    title="[sources.NAME]",
-    about="Where files come from. A Debian archive, or any archive of that format.",
-    kind="type",
-    keys=(
-        Key(
-            name="type",
-            shape=Text(choices=("debian",), later=("python", "stage", "image", "host", "archive")),
-            about="kind of source",
-            default="debian",
-        ),
-        Key(name="suite", shape=_SUITE, about="suite of the archive", default=DEFAULT_SUITE),
-        Key(
-            name="components",
-            shape=ListOf(of=Text(expected="the name of a component", pattern=_SUITE.pattern)),
-            about="components of the suite",
-            default=("main",),
-        ),
-        Key(name="packages", shape=ListOf(of=_PACKAGE), about="packages installed whole", default=()),
-        Key(
-            name="mirror",
-            shape=_ADDRESS,
-            about="address of the archive",
-            default="",
-            otherwise="the machine's own apt sources",
-        ),
-        Key(
-            name="security_mirror",
-            shape=_ADDRESS,
-            about="address of the archive of security updates",
-            default="",
-            otherwise="found beside the mirror",
-        ),
-        Key(name="security", shape=Flag(), about="take security updates too", default=True),
-        Key(
-            name="snapshot",
-            shape=Text(expected='a moment such as "20261101T000000Z"', rule=formats.snapshot),
-            about="the archive as it was at that moment (UTC); `mirror` is then a snapshot service",
-            default="",
-            otherwise="as it is now",
-        ),
-        Key(
-            name="keyring",
-            shape=_LOCAL,
-            about="file of the keys that may sign the archive",
-            otherwise="Debian's keys, which rootlet carries",
-        ),
-        Key(
-            name="pin",
-            shape=MapOf(of=Text(expected="a Debian version", rule=formats.version), names=_PACKAGE),
-            about="exact versions, by package",
-            default=(),
-        ),
-    ),
-)
-
 INSTALL = Table(
     title="[[install]]",
     about="Files of a source, or of a folder beside the recipe.",
@@ -158,7 +94,7 @@ INSTALL = Table(
         Key(name="path", shape=PATH, about="file or folder of that source", default=""),
         Key(
             name="context",
-            shape=_LOCAL,
+            shape=LOCAL_PATH,
             about="file or folder on this machine, relative to the recipe; instead of `from` and `path`",
         ),
         Key(

@@ -11,9 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from builder.oci import ImageConfig, Platform
-
-DEFAULT_SUITE = "trixie"
-"""Debian's current stable."""
+from builder.recipe.source_model import DebianSource, Source
 
 FEATURES = ("certificates", "charsets", "fonts", "locales", "mime", "nss", "terminfo", "timezones")
 """Words of ``[runtime] features``: each switches rules of builder/runtime/rules on."""
@@ -59,26 +57,6 @@ class Compression(enum.Enum):
     GZIP = "gzip"
     ZSTD = "zstd"
     NONE = "none"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DebianSource:
-    """``[sources.NAME] type = "debian"``. ``mirror`` "" means the machine's own apt sources.
-
-    ``pin`` maps a binary package to an exact version. ``snapshot`` is ``YYYYMMDDTHHMMSSZ`` or "".
-    ``keyring`` None means the Debian archive keys that rootlet carries.
-    """
-
-    name: str
-    suite: str = DEFAULT_SUITE
-    components: tuple[str, ...] = ("main",)
-    packages: tuple[str, ...] = ()
-    mirror: str = ""
-    security_mirror: str = ""
-    security: bool = True
-    snapshot: str = ""
-    keyring: Path | None = None
-    pin: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,7 +247,7 @@ class Recipe:
     tags: tuple[str, ...] = ("latest",)
     platform: Platform
     annotations: tuple[tuple[str, str], ...] = ()
-    sources: tuple[DebianSource, ...]
+    sources: tuple[Source, ...]
     installs: tuple[Install, ...] = ()
     files: tuple[RecipeFile, ...] = ()
     users: tuple[User, ...] = ()
@@ -282,3 +260,13 @@ class Recipe:
     outputs: tuple[Output, ...] = ()
     inputs: tuple[Path, ...] = ()
     """Every file the recipe was read from (itself, fragments): they decide whether it changed."""
+
+    @property
+    def archives(self) -> tuple[DebianSource, ...]:
+        """The sources that are archives of packages: what they name is installed whole."""
+        return tuple(source for source in self.sources if isinstance(source, DebianSource))
+
+    @property
+    def named_packages(self) -> tuple[str, ...]:
+        """Packages that the recipe names, in the order of its sources."""
+        return tuple(name for source in self.archives for name in source.packages)

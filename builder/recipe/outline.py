@@ -16,13 +16,13 @@ from builder.recipe.keys import (
     OWNER,
     PATH,
     RUNTIME,
-    SOURCE,
     USER,
     WORD,
 )
 from builder.recipe.model import Compression, Severity, Unscannable
 from builder.recipe.shapes import Day, Either, Flag, Key, ListOf, MapOf, Number, Table, Text
 from builder.recipe.smoke_keys import EXTRA_FILE, HTTP, TCP, TEST
+from builder.recipe.source_keys import SOURCE
 
 SCHEMA_VERSION = 1
 
@@ -223,7 +223,7 @@ def _short(table: Table, names: tuple[str, ...], *moves_to: str) -> tuple[Key, .
 
 _LAID_OVER = (
     *_short(IMAGE, ("name", "tags"), "image"),
-    *_short(SOURCE, ("packages", "suite"), "sources", "os"),
+    *_short(SOURCE.usual, ("packages", "suite"), "sources", "os"),
     *_short(CONFIG, ("entrypoint", "cmd", "user", "env", "ports"), "config"),
     Key(
         name="vars",
@@ -281,7 +281,7 @@ DOCUMENT = Table(
 """Everything a recipe file may say."""
 
 TABLES = (
-    DOCUMENT, IMAGE, SOURCE, INSTALL, FILE, USER, GROUP, RUNTIME, CONFIG, HEALTHCHECK, TEST, HTTP, TCP,
-    EXTRA_FILE, SCAN, IGNORE, LAYERS, OUTPUT, PROFILE,
+    DOCUMENT, IMAGE, *SOURCE.tables.values(), INSTALL, FILE, USER, GROUP, RUNTIME, CONFIG, HEALTHCHECK, TEST,
+    HTTP, TCP, EXTRA_FILE, SCAN, IGNORE, LAYERS, OUTPUT, PROFILE,
 )  # fmt: skip
 """Every table, in the order of the reference."""

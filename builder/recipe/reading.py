@@ -7,6 +7,7 @@ import enum
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import cast
 
 from builder.recipe.keys import WHEN
@@ -21,6 +22,7 @@ from builder.recipe.shapes import (
     Shape,
     Table,
     Text,
+    Variants,
     either_of,
 )
 from builder.recipe.tree import Broken, Node, Problems, nearest, show
@@ -86,6 +88,15 @@ class Section:
         """Give an array of strings."""
         return cast("tuple[str, ...]", self.values[key])
 
+    def words(self, key: str) -> tuple[str, ...]:
+        """Give an array of strings, each once: layers append, and a fragment may say the same."""
+        return tuple(dict.fromkeys(self.texts(key)))
+
+    def local_path(self, key: str) -> Path | None:
+        """Give a path of this machine, from the folder of the file that says it; None where there is none."""
+        text = self.maybe_text(key)
+        return None if text is None else self.at(key).origin.folder / text
+
     def pairs(self, key: str) -> tuple[tuple[str, str], ...]:
         """Give a table of strings, in order."""
         return cast("tuple[tuple[str, str], ...]", self.values[key])
@@ -119,9 +130,6 @@ class TreeReader:
     def section(self, node: Node, table: Table) -> Section:
         """Read a table whose keys are known."""
         children = node.children
-        kind = children.get(table.kind)
-        if kind is not None and self._is_later(kind, table):
-            return Section(node=node, values={}, sound=False)
         keys = {key.name: key for key in table.keys}
         read: dict[str, object] = {}
         for name, child in children.items():
@@ -150,6 +158,8 @@ class TreeReader:
             return self._mismatch(node, shape)
         if isinstance(shape, Table):
             return self.section(node, shape)
+        if isinstance(shape, Variants):
+            return self._variant(node, shape)
         if isinstance(shape, MapOf):
             return self._map(node.children, shape)
         return self._list_or_scalar(node, shape)
@@ -195,7 +205,9 @@ class TreeReader:
         pairs: list[tuple[str, object]] = []
         for written, child in children.items():
             name = written.removesuffix("!")
-            if written == "when" and (isinstance(child.value, dict) or isinstance(shape.of, Table)):
+            if written == "when" and (
+                isinstance(child.value, dict) or isinstance(shape.of, (Table, Variants))
+            ):
                 self.condition(child)
                 continue
             complaint = judge(name, shape.names)
@@ -234,12 +246,21 @@ class TreeReader:
             self.problems.at(node, f"is missing; expected {key.shape.phrase}", child=key.name)
         return bool(absent)
 
-    def _is_later(self, node: Node, table: Table) -> bool:
-        key = table.find(table.kind)
-        if key is None or not isinstance(key.shape, Text) or node.value not in key.shape.later:
-            return False
-        self.problems.at(node, judge(cast("str", node.value), key.shape))
-        return True
+    def _variant(self, node: Node, shape: Variants) -> Section:
+        """Read a table by the word it carries; with an unknown one its other keys cannot be judged."""
+        word = node.children.get(shape.key.name)
+        if word is None:
+            return self.section(node, shape.usual if self.settled else shape.every)
+        table = shape.tables.get(word.value) if isinstance(word.value, str) else None
+        if table is not None:
+            return self.section(node, table)
+        if (
+            self.value(word, shape.key.shape) is not FAILED
+            and not self.settled
+            and not _is_later(word, shape)
+        ):
+            return self.section(node, shape.every)
+        return Section(node=node, values={}, sound=False)
 
     def _mismatch(self, node: Node, shape: Shape) -> _Failed:
         hint = (
@@ -249,6 +270,10 @@ class TreeReader:
         )
         self.problems.at(node, f"expected {shape.phrase}, found {show(node.value)}{hint}")
         return FAILED
+
+
+def _is_later(word: Node, shape: Variants) -> bool:
+    return isinstance(shape.key.shape, Text) and word.value in shape.key.shape.later
 
 
 def judge(text: str, shape: Text) -> str:

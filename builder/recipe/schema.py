@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 from builder.recipe.keys import WHEN
 from builder.recipe.outline import DOCUMENT, TABLES
-from builder.recipe.shapes import Day, Either, Flag, Key, ListOf, MapOf, Number, Shape, Table, Text
+from builder.recipe.shapes import Day, Either, Flag, Key, ListOf, MapOf, Number, Shape, Table, Text, Variants
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 Schema = dict[str, object]
@@ -73,12 +73,24 @@ def _shape(shape: Shape) -> Schema:
     return _collection(shape)
 
 
-def _collection(shape: Either | ListOf | MapOf | Table) -> Schema:
+def _collection(shape: Either | ListOf | MapOf | Table | Variants) -> Schema:
     if isinstance(shape, Either):
         return {"anyOf": [_shape(one) for one in shape.shapes]}
     if isinstance(shape, ListOf):
         return {"type": "array", "items": _item(shape.of), **({"uniqueItems": True} if shape.unique else {})}
+    if isinstance(shape, Variants):
+        return _variants(shape)
     return _map(shape) if isinstance(shape, MapOf) else _reference(shape)
+
+
+def _variants(shape: Variants) -> Schema:
+    """Each word has its table; without a word, which a layer above may add, the keys of all may stand."""
+    name = shape.key.name
+    made: Schema = {**_table(shape.every), "properties": _table(shape.every)["properties"]}
+    for word, table in shape.tables.items():
+        said = {"properties": {name: {"const": word}}, "required": [name]}
+        made = {"if": said, "then": _reference(table), "else": made}
+    return made
 
 
 def _item(shape: Text | Number | Either | Table) -> Schema:
@@ -166,11 +178,11 @@ def _words(shape: Shape) -> str:
         return f"string{_form(shape)}"
     if isinstance(shape, Number):
         return f"integer, {shape.low} to {shape.high}" if shape.low < shape.high else f"`{shape.low}`"
-    return "table" if isinstance(shape, Table) else shape.phrase.removeprefix("a ")
+    return "table" if isinstance(shape, (Table, Variants)) else shape.phrase.removeprefix("a ")
 
 
-def _many(shape: Text | Number | Either | Table) -> str:
-    if isinstance(shape, Table):
+def _many(shape: Text | Number | Either | Table | Variants) -> str:
+    if isinstance(shape, (Table, Variants)):
         return "tables"
     if isinstance(shape, Text):
         return f"strings{_form(shape)}"

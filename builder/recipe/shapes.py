@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 Rule = Callable[[str], str]
@@ -115,7 +115,7 @@ class ListOf:
 class MapOf:
     """A table whose keys the author chooses; they match ``names``."""
 
-    of: Text | Table
+    of: Text | Table | Variants
     names: Text
 
     @property
@@ -151,14 +151,12 @@ class Key:
 class Table:
     """A table with known keys. ``title`` is how TOML writes it, as ``[image]``.
 
-    ``kind`` names the key that says which sort of table it is: where it asks for a sort that only a later
-    version knows, the other keys are not judged. ``conditional``: it may carry ``when``.
+    ``conditional``: it may carry ``when``.
     """
 
     title: str
     about: str
     keys: tuple[Key, ...]
-    kind: str = ""
     conditional: bool = True
 
     def find(self, name: str) -> Key | None:
@@ -175,7 +173,39 @@ class Table:
         return isinstance(value, dict)
 
 
-Shape = Text | Number | Flag | Day | Either | ListOf | MapOf | Table
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variants:
+    """A table whose other keys depend on the word under ``key``; every one of ``tables`` has that key too.
+
+    ``key.default`` is the word of the usual table, the one where no word is written.
+    """
+
+    about: str
+    key: Key
+    tables: Mapping[str, Table]
+
+    @property
+    def usual(self) -> Table:
+        """The table where the author does not say which."""
+        return self.tables[str(self.key.default)]
+
+    @property
+    def every(self) -> Table:
+        """The keys of all tables: what may stand where the word is not known yet."""
+        keys = {key.name: key for table in self.tables.values() for key in table.keys}
+        return Table(title=self.usual.title, about=self.about, keys=tuple(keys.values()))
+
+    @property
+    def phrase(self) -> str:
+        """Say in words what is expected."""
+        return "a table"
+
+    def fits(self, value: object) -> bool:
+        """Say whether ``value`` has the right TOML type."""
+        return isinstance(value, dict)
+
+
+Shape = Text | Number | Flag | Day | Either | ListOf | MapOf | Table | Variants
 
 
 def short_forms(table: Table) -> tuple[Key, ...]:

@@ -67,7 +67,7 @@ def dropper(patterns: tuple[str, ...]) -> Callable[[str], bool]:
 
 
 def _payloads(recipe: Recipe, sysroot: Sysroot, dropped: Callable[[str], bool]) -> Iterator[Wish]:
-    named = [name for source in recipe.sources for name in source.packages]
+    named = list(recipe.named_packages)
     for name in named:
         yield from _payload(name, Reason(ReasonKind.PAYLOAD, name), sysroot, dropped)
     for name, sibling in _same_source(named, sysroot):
@@ -85,7 +85,7 @@ def _configured(
     recipe: Recipe, sysroot: Sysroot, local: LocalFiles, dropped: Callable[[str], bool]
 ) -> Iterator[Wish]:
     """What configuring makes for the named packages, those of their source, and accounts they speak of."""
-    named = [name for source in recipe.sources for name in source.packages]
+    named = list(recipe.named_packages)
     wanted = {*named, *(name for name, _ in _same_source(named, sysroot))}
     accounts = _accounts(recipe, local, wanted)
     own = {node.path for node in local.nodes()}

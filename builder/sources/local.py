@@ -7,10 +7,12 @@ import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
+from types import MappingProxyType
 
 from builder.errors import ResolutionError
 from builder.recipe.model import FileType, Install, Owner, RecipeFile
 from builder.sources.debian.configure.model import NOTHING, Configuration
+from builder.sources.supply import SourceTree
 from builder.sysroot import Content, Kind, Node, Sysroot, glob_pattern
 
 _FILE_MODE = 0o644
@@ -37,11 +39,20 @@ class LocalFiles:
         return (*(node for node, _ in self.installed), *self.files)
 
 
-def local_files(installs: Iterable[Install], files: Iterable[RecipeFile], sysroot: Sysroot) -> LocalFiles:
-    """What the recipe adds by itself. ResolutionError for a path that is not there or cannot be read."""
+def local_files(
+    installs: Iterable[Install],
+    files: Iterable[RecipeFile],
+    sysroot: Sysroot,
+    trees: Mapping[str, SourceTree] = MappingProxyType({}),
+) -> LocalFiles:
+    """What the recipe adds by itself. ResolutionError for a path that is not there or cannot be read.
+
+    Files of archives come from ``sysroot``, those of other sources from ``trees``, by the source's name.
+    """
     installed: list[tuple[Node, str]] = []
     for install in installs:
-        found = _from_folder(install) if install.context else _from_source(install, sysroot)
+        tree = trees[install.source].tree if install.source in trees else sysroot
+        found = _from_folder(install) if install.context else _from_source(install, tree)
         origin = str(install.context) if install.context else f"{install.source}:{install.path}"
         installed += ((node, PurePath(origin).name if install.context else origin) for node in found)
     written = tuple(files)
@@ -69,8 +80,8 @@ def _from_source(install: Install, sysroot: Sysroot) -> Iterator[Node]:
     found = sysroot.lookup(install.path)
     if found.node is None:
         raise ResolutionError(
-            f"{install.path} is in no package of the source {install.source}, asked for by [[install]]",
-            hint="name the package that ships it in the source's packages",
+            f"{install.path} is not in the source {install.source}, asked for by [[install]]",
+            hint="correct the path, or name the package that ships it in the source's packages",
         )
     to = _destination(install, install.path.rpartition("/")[2])
     yield _moved(found.node, to, install)

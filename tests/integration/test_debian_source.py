@@ -14,7 +14,7 @@ from builder.engine.command import MachineRunner
 from builder.lock import Extra
 from builder.oci import Platform
 from builder.progress import Silent
-from builder.recipe.model import DebianSource
+from builder.recipe.source_model import DebianSource
 from builder.sources.debian.apt_sources import Mirrors, machine_mirrors
 from builder.sources.debian.archive import (
     DebianArchive,

@@ -18,7 +18,7 @@ from pathlib import Path
 from builder.engine.command import MachineRunner
 from builder.oci import Platform
 from builder.progress import Silent
-from builder.recipe.model import DebianSource
+from builder.recipe.source_model import DebianSource
 from builder.sources.debian.apt_sources import machine_mirrors
 from builder.sources.debian.archive import DebianArchive, Effects, Freshness, acquire, lock, merged_tree
 from builder.sysroot import Content, Kind, Node, Sysroot

@@ -23,7 +23,7 @@ import pysequoia
 from builder.engine.command import MachineRunner
 from builder.oci import Platform
 from builder.progress import Silent
-from builder.recipe.model import DebianSource
+from builder.recipe.source_model import DebianSource
 from builder.sources.debian.archive import DebianArchive, Effects
 from builder.transport import Transport
 

@@ -55,6 +55,8 @@ VALID: Mapping[str, str] = {
     "the shortest": 'schema = 1\nname = "redis"\npackages = ["redis-server"]\n'
     'entrypoint = ["/usr/bin/redis-server"]\n',
     "only a name": HEAD,
+    "a source whose type a profile completes": HEAD
+    + '[sources.here]\ntype = "host"\n[profile.ci.sources.here]\nroot = "/ci"\n',
     "every short form": HEAD
     + 'tags = ["1", "latest"]\nsuite = "bookworm"\npackages = ["a1"]\nentrypoint = ["/a"]\ncmd = ["b"]\n'
     'user = "a"\nenv = { A = "b" }\nports = [80, "53/udp"]\n',
@@ -239,7 +241,17 @@ WRONG: Mapping[str, Wrong] = {
         '19: output.to[0]: "registry" is not supported yet',
         "20: output.sbom: is not supported yet",
         "21: output.report: is not supported yet",
-        '23: sources.build.type: "stage" is not supported yet; this version knows "debian"',
+        '23: sources.build.type: "stage" is not supported yet; this version knows "debian" or "host"',
+    ),
+    "a key of another type of source": _misshapen(
+        '[sources.here]\ntype = "host"\nsuite = "trixie"\n[sources.os]\nroot = "/x"\n',
+        "5: sources.here.suite: there is no such key; known here are type, root",
+        "7: sources.os.root: there is no such key; known here are type, suite, components, packages, mirror, "
+        "security_mirror, security, snapshot, keyring, pin",
+    ),
+    "a type of source that nobody knows": _misshapen(
+        '[sources.here]\ntype = "hots"\n',
+        '4: sources.here.type: expected "debian" or "host", found "hots"; did you mean "host"?',
     ),
     "a word that is none of the choices": _misshapen(
         '[scan]\nfail_on = "hihg"\n[layers]\ncompression = "brotli"\n',

@@ -23,7 +23,8 @@ from builder.oci import ImageConfig, Platform
 from builder.pipeline import plan_recipe
 from builder.plan.model import Entry, ImagePlan
 from builder.progress import Silent
-from builder.recipe.model import DebianSource, Recipe, RecipeFile, Runtime
+from builder.recipe.model import Recipe, RecipeFile, Runtime
+from builder.recipe.source_model import DebianSource
 from builder.runtime.rulebook import Rule, shipped_rules
 from builder.sources.debian.apt_sources import machine_mirrors
 from builder.sources.debian.archive import Effects, Freshness

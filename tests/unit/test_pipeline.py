@@ -16,7 +16,8 @@ from builder.oci import Platform
 from builder.pipeline import inputs_of, lock_sources
 from builder.progress import Silent
 from builder.receipt import Stamp, stamp
-from builder.recipe.model import DebianSource, Install, Recipe
+from builder.recipe.model import Install, Recipe
+from builder.recipe.source_model import DebianSource
 from builder.sources.debian.archive import DebianArchive, Effects, Freshness
 from builder.transport import Transport
 from builder.workshop import Workshop

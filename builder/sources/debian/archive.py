@@ -26,7 +26,7 @@ from builder.errors import MachineError
 from builder.lock import Extra, LockedPackage
 from builder.oci import Platform
 from builder.progress import Progress
-from builder.recipe.model import DebianSource
+from builder.recipe.source_model import DebianSource
 from builder.sources.debian.apt_sources import Mirrors
 from builder.sources.debian.state import (
     IndexPlace,

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from builder.errors import MachineError, ResolutionError
 from builder.oci import Platform
-from builder.recipe.model import DebianSource
+from builder.recipe.source_model import DebianSource
 from builder.sources.debian.apt_sources import Mirrors
 
 _ARCHITECTURES = {

@@ -15,7 +15,8 @@ from builder.oci import Platform
 from builder.plan.absence import Absence, Cause, Origins, left_out, quoted, why_absent, why_not_in_image
 from builder.plan.build import make_plan
 from builder.plan.contents import Contents, planned_contents
-from builder.recipe.model import DebianSource, FileType, Install, Recipe, RecipeFile, Runtime
+from builder.recipe.model import FileType, Install, Recipe, RecipeFile, Runtime
+from builder.recipe.source_model import DebianSource
 from builder.runtime.resolve import resolve
 from builder.sources.debian.tree import merged_tree
 from builder.sources.local import local_files

@@ -15,7 +15,8 @@ from builder.errors import ResolutionError
 from builder.oci import ImageConfig, Platform
 from builder.plan.build import make_plan
 from builder.plan.model import Entry, ImagePlan
-from builder.recipe.model import DebianSource, FileType, Install, Owner, Recipe, RecipeFile, Runtime, User
+from builder.recipe.model import FileType, Install, Owner, Recipe, RecipeFile, Runtime, User
+from builder.recipe.source_model import DebianSource
 from builder.runtime.resolve import resolve
 from builder.sources.debian.tree import merged_tree
 from builder.sources.local import local_files

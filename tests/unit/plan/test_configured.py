@@ -13,7 +13,8 @@ from builder.plan.build import make_plan
 from builder.plan.codec import plan_from_json, plan_to_json
 from builder.plan.model import Entry, ImagePlan
 from builder.reason import ReasonKind
-from builder.recipe.model import DebianSource, FileType, Recipe, RecipeFile, Runtime, User
+from builder.recipe.model import FileType, Recipe, RecipeFile, Runtime, User
+from builder.recipe.source_model import DebianSource
 from builder.runtime.resolve import resolve
 from builder.sources.debian.configure.lay import lay
 from builder.sources.debian.configure.run import configure

@@ -9,7 +9,8 @@ import pytest
 
 from builder.oci import Platform
 from builder.plan.unread import unread_scripts
-from builder.recipe.model import DebianSource, Recipe
+from builder.recipe.model import Recipe
+from builder.recipe.source_model import DebianSource
 from builder.sources.debian.configure.model import ScriptReport
 from builder.sources.debian.tree import merged_tree
 from tests.support.packages import make_package

@@ -20,7 +20,7 @@ def recipe(folder: Path, files: str | Mapping[str, str], ask: Ask | None = None)
 
 
 def packages(made: Recipe) -> tuple[str, ...]:
-    return made.sources[0].packages
+    return made.archives[0].packages
 
 
 def test_arrays_append_tables_merge_and_scalars_replace(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_paths_start_at_the_file_that_says_them(tmp_path: Path) -> None:
     }
     made = recipe(tmp_path, files)
     assert made.installs[0].context == tmp_path / "parts" / "files"
-    assert made.sources[0].keyring == tmp_path / "parts" / "deep" / ".." / "k.asc"
+    assert made.archives[0].keyring == tmp_path / "parts" / "deep" / ".." / "k.asc"
 
 
 def test_a_file_that_is_reached_twice_counts_once(tmp_path: Path) -> None:

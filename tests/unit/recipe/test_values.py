@@ -9,7 +9,6 @@ from builder.oci import Healthcheck, ImageConfig
 from builder.recipe.load import Request, read_recipe
 from builder.recipe.model import (
     Compression,
-    DebianSource,
     FileType,
     Group,
     Ignore,
@@ -26,6 +25,7 @@ from builder.recipe.model import (
     Unscannable,
     User,
 )
+from builder.recipe.source_model import DebianSource
 from tests.support.recipe_cases import AMD64, ARM64, HEAD, VALID, Ask, read, report
 
 

@@ -16,7 +16,8 @@ from builder.elf.facts import ElfFacts
 from builder.errors import BuildError
 from builder.oci import Platform
 from builder.plan.build import make_plan
-from builder.recipe.model import DebianSource, Recipe, Runtime
+from builder.recipe.model import Recipe, Runtime
+from builder.recipe.source_model import DebianSource
 from builder.runtime.keystore import PATH, encode, keystore
 from builder.runtime.resolve import resolve
 from builder.runtime.rulebook import read_rules

@@ -12,7 +12,8 @@ import pytest
 from builder.elf.facts import ElfFacts
 from builder.errors import ResolutionError
 from builder.oci import ImageConfig, Platform
-from builder.recipe.model import DebianSource, Dlopen, FileType, Install, Missing, Recipe, RecipeFile, Runtime
+from builder.recipe.model import Dlopen, FileType, Install, Missing, Recipe, RecipeFile, Runtime
+from builder.recipe.source_model import DebianSource
 from builder.runtime.closure import Closure
 from builder.runtime.hints import LOADERS
 from builder.runtime.resolve import resolve

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from builder.elf.facts import ElfFacts
 from builder.oci import ImageConfig, Platform
-from builder.recipe.model import DebianSource, Recipe, Runtime
+from builder.recipe.model import Recipe, Runtime
+from builder.recipe.source_model import DebianSource
 from builder.runtime.closure import Closure
 from builder.runtime.resolve import resolve
 from builder.runtime.rulebook import read_rules, watched_symbols, watched_texts

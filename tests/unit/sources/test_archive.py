@@ -13,7 +13,7 @@ import pytest
 from builder.errors import BuildError, MachineError, ResolutionError, RootletError
 from builder.lock import Extra, LockedPackage
 from builder.oci import Platform
-from builder.recipe.model import DebianSource
+from builder.recipe.source_model import DebianSource
 from builder.sources.debian.apt_sources import Mirrors
 from builder.sources.debian.archive import (
     DebianArchive,

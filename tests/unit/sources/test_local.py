@@ -138,7 +138,7 @@ def test_files_of_a_source_keep_mode_owner_and_package(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", ["/nope", "/usr/lib/a/b/c", "/../nope"])
 def test_a_path_that_no_package_has(path: str) -> None:
-    with pytest.raises(ResolutionError, match="is in no package of the source os"):
+    with pytest.raises(ResolutionError, match="is not in the source os"):
         nodes(Install(source="os", path=path, to="/x"), tree=packaged())
 
 

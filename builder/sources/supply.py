@@ -1,0 +1,73 @@
+"""The sources that are no archive of packages: each gives one tree, from which [[install]] takes files.
+
+Such a tree also lies below the packages' own (builder/sources/underlay.py): what a taken program needs and no
+package brings is found there. A new type of source is a value in builder/recipe/source_model.py with its
+keys, a module of this room that makes its tree, and a case of ``_tree`` here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder.oci import Platform
+from builder.recipe.source_model import DebianSource, HostSource, Source
+from builder.sources.debian.apt_sources import Mirrors
+from builder.sources.debian.archive import Effects, Freshness
+from builder.sysroot import Sysroot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceTree:
+    """What one source holds. Nothing of it is in the image until something asks for it.
+
+    ``tree.packages`` own the paths that name them. ``key`` changes whenever the tree does. After
+    ``fresh_until`` (unix time) the source would have to be asked whether it still holds the same.
+    """
+
+    name: str
+    tree: Sysroot
+    key: str
+    fresh_until: float = float("inf")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Supply:
+    """What making trees takes: the image's platform, the machine's mirrors and cache, and the world."""
+
+    platform: Platform
+    mirrors: Mirrors | None
+    cache: Path
+    freshness: Freshness
+    effects: Effects
+
+
+def supply(sources: tuple[Source, ...], supplies: Supply) -> Mapping[str, SourceTree]:
+    """The tree of every source that is no archive, by name. Raises what the sources raise."""
+    trees: dict[str, SourceTree] = {}
+    for source in sources:
+        tree = _tree(source, supplies)
+        if tree is not None:
+            trees[source.name] = tree
+    return trees
+
+
+def _tree(source: Source, _supplies: Supply) -> SourceTree | None:
+    # Each type is read by its own module, which is imported only for a recipe that has one.
+    match source:
+        case HostSource():
+            from builder.sources.host import host_tree  # noqa: PLC0415 (see above)
+
+            return host_tree(source)
+        case DebianSource():
+            return None
+
+
+def source_inputs(sources: tuple[Source, ...]) -> tuple[Path, ...]:
+    """Every file of this machine that sources name: whether it changed is seen before anything is made."""
+    return tuple(
+        source.keyring
+        for source in sources
+        if isinstance(source, DebianSource) and source.keyring is not None
+    )
