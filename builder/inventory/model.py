@@ -28,7 +28,7 @@ class ComponentKind(enum.Enum):
 
     @property
     def is_system(self) -> bool:
-        """Whether a distribution's package manager installs it: then ``Distribution`` says whose data counts."""
+        """Whether it is a distribution's own format: then ``Distribution`` says whose data counts."""
         return self in _SYSTEM
 
 
@@ -85,10 +85,11 @@ class Component:
 class Inventory:
     """Everything found in one tree; equal trees give equal inventories, in whatever order they are read.
 
-    ``components`` is sorted by kind (as declared), name, version, architecture. ``unowned_elf`` holds the paths of ELF files that
-    no package's file list names. ``files`` counts regular files (hard links each), ``elf_files`` those of
-    them that are ELF. Each of ``notes`` says what could not be read or trusted: a package may hide there,
-    so the scanner takes every note as a reason why it could not judge all of the tree.
+    ``components`` is sorted by kind (as declared), name, version, architecture. ``unowned_elf`` holds the
+    paths of ELF files that no package's file list names and that do not say themselves what they are.
+    ``files`` counts regular files (hard links each), ``elf_files`` those of them that are ELF. Each of
+    ``notes`` says what could not be read or trusted: a package may hide there, so the scanner takes every
+    note as a reason why it could not judge all of the tree.
     """
 
     distribution: Distribution | None
