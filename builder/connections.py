@@ -9,9 +9,10 @@ import contextlib
 import os
 import threading
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Protocol
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
 import urllib3
 from urllib3.exceptions import HTTPError, LocationValueError, MaxRetryError, ProxyError, SSLError
@@ -20,8 +21,14 @@ from urllib3.util import Retry, Timeout, make_headers
 from builder.download import shown
 from builder.errors import MachineError
 
-OK, PARTIAL, NOT_MODIFIED, BAD_RANGE = 200, 206, 304, 416
+OK, PARTIAL, NOT_MODIFIED, BAD_RANGE, UNAUTHORISED = 200, 206, 304, 416, 401
 _REDIRECTS = 5
+_REDIRECTING = frozenset({301, 302, 303, 307, 308})
+_FOLLOWING = frozenset({"GET", "HEAD"})
+_SECRETS = frozenset({"authorization", "cookie"})
+_DRAINED = 1 << 16
+"""Bytes of an unwanted body that are read so that the connection can be used again."""
+_BLOCK = 1 << 18
 _CONNECT_SECONDS = 15.0
 _ABSENT = frozenset({404, 410})
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504, 507, 509})
@@ -30,6 +37,34 @@ _LOCKED = frozenset({401, 403, 407})
 
 class NotFoundError(MachineError):
     """The server answers, and has nothing at this address (404, 410; for folders: no such file)."""
+
+
+class LockedError(MachineError):
+    """The server wants credentials, or refuses those it got (401, 403, 407)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilePart:
+    """Bytes to send: ``size`` bytes at ``offset`` of a file of this machine."""
+
+    path: Path
+    offset: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What is asked of a server. Redirections of GET and HEAD are followed, others are given back.
+
+    ``headers`` that carry credentials go to no other server than that of ``url``. ``plain``: whether a
+    redirection may lead from TLS to plain HTTP.
+    """
+
+    url: str
+    method: str = "GET"
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes | FilePart | None = field(default=None, repr=False)
+    plain: bool = True
 
 
 class PassingError(Exception):
@@ -66,24 +101,42 @@ class Pools:
         self._lock = threading.Lock()
         self._pools: dict[str, urllib3.PoolManager] = {}
 
-    def request(self, url: str, headers: Mapping[str, str]) -> Body:
-        """Ask; redirections are followed. Raises HTTPError of urllib3, MachineError for what never works."""
-        address, credentials = _credentials(url)
-        pool = self._pool(self._proxy(address))
+    def request(self, question: Question, chunks: Iterator[bytes] | None = None) -> Body:
+        """Ask; ``chunks`` are sent as the body. PassingError or MachineError when there is no answer."""
+        address, credentials = _credentials(question.url)
+        headers = {**self._headers, **credentials, **question.headers}
+        follows = question.method in _FOLLOWING
+        for _ in range(_REDIRECTS + 1):
+            answer = self._once(question.method, address, headers, chunks)
+            place = answer.headers.get("Location", "") if answer.status in _REDIRECTING and follows else ""
+            if not place:
+                return answer
+            answer.release()
+            target = _redirected(address, place, question)
+            if origin(target) != origin(address):
+                headers = {name: text for name, text in headers.items() if name.lower() not in _SECRETS}
+            address = target
+        raise MachineError(f"{shown(question.url)} cannot be had: it redirects more than {_REDIRECTS} times")
+
+    def _once(
+        self, method: str, address: str, headers: Mapping[str, str], chunks: Iterator[bytes] | None
+    ) -> _Answer:
         try:
             return _Answer(
-                pool.request(
-                    "GET",
+                self._pool(self._proxy(address)).request(
+                    method,
                     address,
-                    headers={**self._headers, **credentials, **headers},
+                    headers=headers,
+                    body=chunks,
                     preload_content=False,
                     decode_content=False,
                     timeout=self._timeout,
-                    retries=Retry(total=None, connect=0, read=0, redirect=_REDIRECTS, status=0, other=0),
+                    redirect=False,
+                    retries=Retry(total=None, connect=0, read=0, redirect=0, status=0, other=0),
                 )
             )
         except (HTTPError, UnicodeError) as error:
-            raise _lasting(error, url) from error
+            raise _lasting(error, address) from error
 
     def clear(self) -> None:
         """Close all of them."""
@@ -107,11 +160,11 @@ class Pools:
 
     def _make(self, proxy: str) -> urllib3.PoolManager:
         if not proxy:
-            return urllib3.PoolManager(maxsize=16)
+            return urllib3.PoolManager(maxsize=16, blocksize=_BLOCK)
         address, credentials = _credentials(proxy if "://" in proxy else f"http://{proxy}")
         authorization = credentials.get("authorization")
         headers = {"proxy-authorization": authorization} if authorization else None
-        return urllib3.ProxyManager(address, maxsize=16, proxy_headers=headers)
+        return urllib3.ProxyManager(address, maxsize=16, blocksize=_BLOCK, proxy_headers=headers)
 
 
 class _Answer:
@@ -124,6 +177,13 @@ class _Answer:
 
     def read1(self, amount: int) -> bytes:
         return self._response.read1(amount, decode_content=False) or b""
+
+    def release(self) -> None:
+        """Read the little that a redirection says, so that the connection can be used again."""
+        with contextlib.suppress(HTTPError):
+            if self.headers.get("Content-Length", "").isdecimal():
+                self._response.read(_DRAINED, decode_content=False)
+        self.close()
 
     def close(self) -> None:
         # A body that was not read to its end leaves a connection that cannot be used again.
@@ -171,10 +231,43 @@ def judge(body: Body, url: str) -> None:
         return
     if body.status in _ABSENT:
         raise NotFoundError(f"{shown(url)} does not exist (the server says {body.status})")
+    check_passing(body)
+    hint = "give the address or the proxy its user and password" if body.status in _LOCKED else None
+    kind = LockedError if body.status in _LOCKED else MachineError
+    raise kind(f"{shown(url)} cannot be had: the server says {body.status}", hint=hint)
+
+
+def check_passing(body: Body) -> None:
+    """PassingError for a status that may go away."""
     if body.status in _PASSING:
         raise PassingError(f"the server says {body.status}", wait=_retry_after(body))
-    hint = "give the address or the proxy its user and password" if body.status in _LOCKED else None
-    raise MachineError(f"{shown(url)} cannot be had: the server says {body.status}", hint=hint)
+
+
+def _redirected(address: str, place: str, question: Question) -> str:
+    """Where a redirection leads. MachineError for a place that may not be gone to."""
+    try:
+        target = urljoin(address, place)
+        scheme, host, _ = origin(target)
+    except ValueError:
+        scheme, host = "", ""
+    if scheme not in {"http", "https"} or not host:
+        raise MachineError(f"{shown(question.url)} cannot be had: it redirects to {place[:200]!a}")
+    if scheme == "http" and address.startswith("https:") and not question.plain:
+        raise MachineError(
+            f"{shown(question.url)} cannot be had: it redirects to {host} without TLS",
+            hint="have the server redirect to an https address",
+        )
+    return target
+
+
+def origin(url: str) -> tuple[str, str, int]:
+    """Scheme, host and port: what credentials are given to."""
+    parts = urlsplit(url)
+    return (
+        parts.scheme,
+        (parts.hostname or "").lower(),
+        parts.port or (443 if parts.scheme == "https" else 80),
+    )
 
 
 def _retry_after(body: Body) -> float:
@@ -192,8 +285,6 @@ def _lasting(error: Exception, url: str) -> Exception:
         )
     if isinstance(reason, (LocationValueError, UnicodeError)):
         return MachineError(f"{shown(url)} is not an address that can be fetched: {reason}")
-    if "redirect" in str(reason):
-        return MachineError(f"{shown(url)} cannot be had: it redirects more than {_REDIRECTS} times")
     if isinstance(reason, ProxyError):
         return PassingError(f"the proxy does not answer ({_words(reason.original_error)})")
     return PassingError(_words(reason))

@@ -7,8 +7,8 @@ import fcntl
 import hashlib
 import os
 import secrets
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import urlsplit, urlunsplit
@@ -23,7 +23,9 @@ _TRY_AGAIN = "the mirror is being updated or is damaged: try again, or use anoth
 class Download:
     """A file to fetch. ``size`` in bytes and ``sha256`` in hex are verified where they are given.
 
-    ``limit``: the most bytes accepted when ``size`` is None.
+    ``limit``: the most bytes accepted when ``size`` is None. ``headers`` gives what is sent with each
+    request: credentials may be renewed between two. ``plain``: whether a redirection may lead from TLS to
+    plain HTTP.
     """
 
     url: str
@@ -31,6 +33,8 @@ class Download:
     size: int | None = None
     sha256: str | None = None
     limit: int = 8 << 30
+    headers: Callable[[], Mapping[str, str]] = field(default=dict, repr=False, compare=False)
+    plain: bool = True
 
 
 class Part:

@@ -6,6 +6,8 @@ mirrors that lie on a disk.
     Transport.get        small documents, in memory, with a limit
     Transport.fetch      one file: resumed, verified while it streams, renamed into place when whole
     Transport.fetch_all  many files at once; the first failure ends the rest
+    Transport.ask        any question (method, headers, a body that is streamed), answered whatever the status
+    Transport.run_all    work of several threads; the first failure ends the rest
 
 What goes wrong ends in :class:`NotFoundError` (the server says that it has no such thing), ``MachineError``
 (the network or the server fails) or ``BuildError`` (other bytes came than were promised).
@@ -14,11 +16,13 @@ What goes wrong ends in :class:`NotFoundError` (the server says that it has no s
 from __future__ import annotations
 
 import contextlib
+import functools
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -29,12 +33,17 @@ from builder.connections import (
     OK,
     PARTIAL,
     Body,
+    FilePart,
+    LockedError,
     NotFoundError,
     PassingError,
     Pools,
+    Question,
+    check_passing,
     judge,
     network_errors,
     open_file,
+    origin,
 )
 from builder.download import Download, Part, part_file, shown
 from builder.errors import BuildError, MachineError
@@ -43,7 +52,18 @@ from builder.progress import Progress, human_size
 if TYPE_CHECKING:
     from typing import Self
 
-__all__ = ["Download", "NotFoundError", "Response", "Transport"]
+__all__ = [
+    "Answer",
+    "Download",
+    "FilePart",
+    "LockedError",
+    "NotFoundError",
+    "PassingError",
+    "Question",
+    "Response",
+    "Transport",
+    "origin",
+]
 
 _CHUNK = 1 << 18
 _BACK_OFF = 0.5
@@ -62,6 +82,15 @@ class Response:
     body: bytes
     etag: str = ""
     last_modified: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a server said: ``status`` any but those that may pass, ``body`` as far as it was wanted."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
 
 
 class _CancelledError(Exception):
@@ -104,7 +133,7 @@ class Transport:
 
     def get(self, url: str, *, limit: int, headers: Mapping[str, str] = _NO_HEADERS) -> Response:
         """Return a document of at most ``limit`` bytes; 304 comes only with conditional ``headers``."""
-        return self._persist(url, lambda: self._get(url, limit, headers))
+        return self.persist(url, lambda: self._get(url, limit, headers))
 
     def fetch(self, download: Download) -> None:
         """Fetch one file to its destination; nothing but a ``.part`` file is left on failure.
@@ -126,9 +155,15 @@ class Transport:
         """
         wanted = tuple(downloads)
         meter = _Meter(self._progress, sum(download.size or 0 for download in wanted))
+        self.run_all(
+            (functools.partial(self._fetch_one, download, meter, then) for download in wanted), jobs=jobs
+        )
+
+    def run_all(self, tasks: Iterable[Callable[[], None]], *, jobs: int = 4) -> None:
+        """Run ``tasks`` in ``jobs`` threads; the first error ends what the others fetch and send."""
         self._cancelled.clear()
         with ThreadPoolExecutor(max_workers=max(1, jobs), thread_name_prefix="fetch") as pool:
-            futures = [pool.submit(self._fetch_one, download, meter, then) for download in wanted]
+            futures = [pool.submit(self._unless_cancelled, task) for task in tasks]
             try:
                 wait(futures, return_when=FIRST_EXCEPTION)
             finally:
@@ -137,15 +172,64 @@ class Transport:
                 self._cancelled.clear()
         _raise_first(futures)
 
-    def _fetch_one(self, download: Download, meter: _Meter, then: Callable[[Download], None] | None) -> None:
+    def ask(self, question: Question, *, limit: int = 0) -> Answer:
+        """Ask until there is an answer that will not pass. ``limit``: most bytes of its body; 0 to read none.
+
+        MachineError when there is none, BuildError for a body above the limit.
+        """
+        return self.persist(question.url, lambda: self.exchange(question, limit=limit))
+
+    def exchange(
+        self, question: Question, *, limit: int = 0, report: Callable[[int], None] | None = None
+    ) -> Answer:
+        """Ask once, for use within :meth:`persist`: failures that may pass go through to it.
+
+        ``report`` is told how many bytes of the body were sent so far.
+        """
+        chunks = self._sent(question.body, report) if question.body is not None else None
+        headers = dict(question.headers)
+        if question.body is not None:
+            size = question.body.size if isinstance(question.body, FilePart) else len(question.body)
+            headers["Content-Length"] = str(size)
+        body = self._pools.request(replace(question, headers=headers), chunks)
+        with contextlib.closing(body), network_errors():
+            check_passing(body)
+            payload = b"".join(self._stream(body, question.url, limit)) if limit else b""
+            if limit and question.method != "HEAD":
+                _check_complete(len(payload), _length(body))
+            return Answer(status=body.status, headers=body.headers, body=payload)
+
+    def _sent(self, body: bytes | FilePart, report: Callable[[int], None] | None) -> Iterator[bytes]:
+        """The pieces of a body. BuildError when the file does not give them."""
+        if isinstance(body, bytes):
+            yield body
+            return
+        with body.path.open("rb", buffering=0) as stream:
+            done = 0
+            while done < body.size:
+                if self._cancelled.is_set():
+                    raise _CancelledError
+                wanted = min(_CHUNK, body.size - done)
+                piece = os.pread(stream.fileno(), wanted, body.offset + done)
+                if not piece:
+                    raise BuildError(f"{body.path} ends too early")
+                yield piece
+                done += len(piece)
+                if report is not None:
+                    report(done)
+
+    def _unless_cancelled(self, task: Callable[[], None]) -> None:
         if self._cancelled.is_set():
             raise _CancelledError
+        task()
+
+    def _fetch_one(self, download: Download, meter: _Meter, then: Callable[[Download], None] | None) -> None:
         self._fetch(download, lambda done: meter.report(download, done))
         if then is not None:
             then(download)
 
     def _get(self, url: str, limit: int, headers: Mapping[str, str]) -> Response:
-        with self._open(url, headers) as body:
+        with self._open(Question(url=url, headers=headers)) as body:
             if body.status == NOT_MODIFIED:
                 return Response(status=NOT_MODIFIED, body=b"")
             promised = _length(body)
@@ -162,7 +246,7 @@ class Transport:
 
     def _fetch(self, download: Download, report: Callable[[int], None]) -> None:
         with part_file(download) as part:
-            self._persist(download.url, lambda: self._continue(download, part, report))
+            self.persist(download.url, lambda: self._continue(download, part, report))
             try:
                 part.check()
             except BuildError:
@@ -170,7 +254,7 @@ class Transport:
                     raise
                 # What an earlier run left may be the damaged half: once more from nothing.
                 part.restart()
-                self._persist(download.url, lambda: self._continue(download, part, report))
+                self.persist(download.url, lambda: self._continue(download, part, report))
                 part.check()
             part.keep()
 
@@ -178,7 +262,8 @@ class Transport:
         if download.size is not None and part.size >= download.size:
             return
         headers = part.range_headers()
-        with self._open(download.url, headers) as body:
+        question = Question(url=download.url, headers={**download.headers(), **headers}, plain=download.plain)
+        with self._open(question) as body:
             if body.status == BAD_RANGE:
                 part.restart()
                 raise PassingError("the server refused to continue the download")
@@ -198,12 +283,12 @@ class Transport:
             _check_complete(part.size - start, promised)
 
     @contextlib.contextmanager
-    def _open(self, url: str, headers: Mapping[str, str]) -> Iterator[Body]:
+    def _open(self, question: Question) -> Iterator[Body]:
         """Open an answer that may be read: 200, 206, 304 or 416; anything else is raised."""
-        folder = _local(url)
-        body: Body = open_file(folder, url) if folder else self._pools.request(url, headers)
+        folder = _local(question.url)
+        body: Body = open_file(folder, question.url) if folder else self._pools.request(question)
         with contextlib.closing(body), network_errors():
-            judge(body, url)
+            judge(body, question.url)
             yield body
 
     def _stream(self, body: Body, url: str, limit: int) -> Iterator[bytes]:
@@ -222,7 +307,8 @@ class Transport:
                     raise PassingError(f"the server sent {total - mark} bytes in {passed:.0f} s")
                 mark, since = total, time.monotonic()
 
-    def _persist(self, url: str, attempt: Callable[[], _T]) -> _T:
+    def persist(self, url: str, attempt: Callable[[], _T]) -> _T:
+        """Call ``attempt`` until it does not fail with something that may pass, as often as retries allow."""
         for number in range(1, self._attempts + 1):
             try:
                 return attempt()
@@ -278,7 +364,7 @@ def _check_complete(received: int, promised: int | None) -> None:
 def _too_large(url: str, size: int, limit: int) -> BuildError:
     return BuildError(
         f"{shown(url)} has at least {size} bytes; at most {limit} ({human_size(limit)}) are accepted",
-        hint="the mirror is being updated or is damaged: try again, or use another mirror",
+        hint="the server is damaged or hostile, or being updated: try again, or use another one",
     )
 
 
@@ -286,7 +372,7 @@ def _unreachable(url: str, error: PassingError, attempts: int) -> MachineError:
     count = "1 attempt" if attempts == 1 else f"{attempts} attempts"
     return MachineError(
         f"{shown(url)} could not be fetched after {count}: {error}",
-        hint="check the network and the proxy settings, or use another mirror",
+        hint="check the address, the network and the proxy settings",
     )
 
 

@@ -12,7 +12,7 @@ import pytest
 from builder import transport as transport_module
 from builder.errors import BuildError, MachineError, RootletError
 from builder.progress import Silent
-from builder.transport import Download, NotFoundError, Transport
+from builder.transport import Download, LockedError, NotFoundError, Transport
 from tests.support.debian_archive import Fault, Server, serve
 
 BODY = bytes(range(256)) * 4000
@@ -131,7 +131,7 @@ def test_part_of_an_earlier_run(
             [Fault(status=410)], NotFoundError, "does not exist (the server says 410)", id="a file gone"
         ),
         pytest.param(
-            [Fault(status=403)], MachineError, "cannot be had: the server says 403", id="a locked file"
+            [Fault(status=403)], LockedError, "cannot be had: the server says 403", id="a locked file"
         ),
         pytest.param(
             [Fault(status=500)] * 3, MachineError, "after 3 attempts: the server says 500", id="broken"
