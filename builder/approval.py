@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.image.read import StoredImage, open_image
 from builder.image.write import Written
 from builder.publish import Publication, publish
 from builder.recipe.model import Recipe, ScanPolicy
@@ -16,6 +15,7 @@ from builder.scan.database import Database
 from builder.scan.gate import Candidate, approve, judge
 from builder.scan.model import ApprovedImage, ScanReport, Verdict
 from builder.scan.subject import scan_image
+from builder.stored.read import StoredImage, open_image
 from builder.verify.smoke import Bench, SmokeReport, Subject, smoke_test
 from builder.workshop import Workshop
 

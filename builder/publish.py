@@ -14,14 +14,14 @@ from builder.engine.command import Runner
 from builder.engine.storage import copy_to_storage, pull_archive, stored_config, tag_image
 from builder.errors import BuildError, MachineError, ScanError
 from builder.image.archive import write_docker_archive
-from builder.image.blob import read_blob
-from builder.image.fields import MAX_JSON
 from builder.image.layout import publish_layout
-from builder.image.manifest import parse_manifest
 from builder.image.write import Image
 from builder.oci import ImageReference, Platform
 from builder.recipe.model import Output, OutputKind
 from builder.scan.model import ApprovedImage
+from builder.stored.blob import read_blob
+from builder.stored.fields import MAX_JSON
+from builder.stored.manifest import parse_manifest
 
 _EXPORT = "image"
 

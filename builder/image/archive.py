@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from builder.files import atomic_write
-from builder.image.blob import disk_errors, read_blob
-from builder.image.blobs import FolderBlobs
-from builder.image.fields import MAX_JSON, canonical
 from builder.image.layer import WrittenLayer
-from builder.image.stream import StoredLayer, layer_chunks
-from builder.image.tar import END, file_header, padding
+from builder.image.tar import END, file_header
 from builder.image.write import Image
+from builder.stored.blob import disk_errors, read_blob
+from builder.stored.blobs import FolderBlobs
+from builder.stored.fields import MAX_JSON, canonical
+from builder.stored.stream import StoredLayer, layer_chunks
+from builder.stored.untar import padding
 
 
 def write_docker_archive(source: Path, image: Image, names: tuple[str, ...], target: Path) -> None:

@@ -99,7 +99,7 @@ def compressor(compression: Compression) -> Compressor:
         return Gzip()
     if compression is Compression.NONE:
         return Stored()
-    from builder.image.zstandard import Zstd  # noqa: PLC0415 (loaded only by who asks for zstd)
+    from builder.stored.zstandard import Zstd  # noqa: PLC0415 (loaded only by who asks for zstd)
 
     return Zstd()
 
@@ -110,7 +110,7 @@ def compressor_name(compression: Compression) -> str:
         return f"zlib-ng {zlib_ng.ZLIBNG_RUNTIME_VERSION} level {GZIP_LEVEL} block 1MiB"
     if compression is Compression.NONE:
         return "none"
-    from builder.image.zstandard import zstd_name  # noqa: PLC0415 (loaded only by who asks for zstd)
+    from builder.stored.zstandard import zstd_name  # noqa: PLC0415 (loaded only by who asks for zstd)
 
     return zstd_name()
 

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from builder.image.read import ImageFile, StoredImage
-from builder.image.tree import tree
 from builder.inventory.collect import MAX_DATABASE_FILE, is_file_list, take_owned_inventory
 from builder.inventory.dpkg import parse_list, parse_md5sums
 from builder.inventory.files import TreeFile, walk_root
 from builder.plan.contents import Contents, LayerFacts, Place, make_contents
 from builder.plan.reasons import MAX_RECORD, RECORD, Provenance, reasons_from_json
+from builder.stored.read import ImageFile, StoredImage
+from builder.stored.tree import tree
 from builder.sysroot import Kind
 
 

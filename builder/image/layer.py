@@ -18,14 +18,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.errors import BuildError
-from builder.image.blob import BlobWriter, new_blob
 from builder.image.compress import Buffer, Compressor, compressor, layer_media_type
 from builder.image.stores import StoreReader
-from builder.image.tar import BLOCK, END, is_written, padding, path_bytes, tar_header
+from builder.image.tar import END, is_written, path_bytes, tar_header
 from builder.oci import Descriptor, Digest
 from builder.plan.model import Entry, Layer
 from builder.progress import Progress
 from builder.recipe.model import Compression
+from builder.stored.blob import BlobWriter, new_blob
+from builder.stored.untar import BLOCK, padding
 from builder.sysroot import Content, Kind
 
 _MAX_THREADS = 8

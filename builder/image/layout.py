@@ -17,9 +17,10 @@ from pathlib import Path
 
 from builder.errors import BuildError, MachineError
 from builder.files import write_bytes
-from builder.image.blob import TEMPORARY_PREFIX, blob_path, disk_errors, place_blob, read_blob
-from builder.image.fields import MAX_JSON, Object, canonical, parse_object, text
-from builder.image.manifest import (
+from builder.oci import ANNOTATION_REF_NAME, Descriptor
+from builder.stored.blob import TEMPORARY_PREFIX, blob_path, disk_errors, place_blob, read_blob
+from builder.stored.fields import MAX_JSON, Object, canonical, parse_object, text
+from builder.stored.manifest import (
     INDEX_TYPES,
     LAYOUT_BYTES,
     LAYOUT_VERSION,
@@ -30,7 +31,6 @@ from builder.image.manifest import (
     parse_manifest,
     reference_name,
 )
-from builder.oci import ANNOTATION_REF_NAME, Descriptor
 
 _NAME = re.compile(r"[A-Za-z0-9]+(?:(?:[-._:@+/]|--)[A-Za-z0-9]+)*")
 """annotations.md, ``org.opencontainers.image.ref.name``."""

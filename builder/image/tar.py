@@ -16,10 +16,8 @@ from typing import TypeAlias
 
 from builder.errors import BuildError
 from builder.plan.model import Entry
+from builder.stored.untar import BLOCK, checksum, padding
 from builder.sysroot import Kind
-
-BLOCK = 512
-"""Bytes of a header; payloads are padded to a multiple of it."""
 
 END = bytes(2 * BLOCK)
 """What closes an archive."""
@@ -35,11 +33,6 @@ _REG, _LINK, _SYMLINK, _DIR, _PAX = b"0", b"1", b"2", b"5", b"x"
 def is_written(entry: Entry) -> bool:
     """Whether ``entry`` becomes a tar entry: all but a plain root folder."""
     return entry.path != "/" or bool((entry.mode, entry.uid, entry.gid) != (0o755, 0, 0) or entry.xattrs)
-
-
-def padding(size: int) -> int:
-    """Zero bytes after a payload of ``size`` bytes."""
-    return -size % BLOCK
 
 
 def path_bytes(path: str) -> bytes:
@@ -175,14 +168,6 @@ def _tail(kind: bytes, link: bytes = b"", prefix: bytes = b"") -> bytes:
             prefix.ljust(_PREFIX + 12, b"\0"),
         )
     )
-
-
-def checksum(header: bytes) -> int:
-    """Give the sum of the 512 bytes of a header; its checksum field must hold spaces."""
-    # Adler-32 keeps 1 + the sum of the bytes (below 65521 for 256 bytes) in its low half: five times faster
-    # than sum().
-    low = zlib.adler32(header[:256]) & 0xFFFF
-    return low + (zlib.adler32(header[256:]) & 0xFFFF) - 2
 
 
 _BLANK = b" " * 8

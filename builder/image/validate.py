@@ -8,20 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from builder.errors import BuildError
-from builder.image.blobs import FolderBlobs, read_json_blob, read_section
-from builder.image.config import ConfigFile, config_bytes, parse_config, rfc3339
-from builder.image.fields import parse_object
-from builder.image.manifest import (
-    INDEX_TYPES,
-    LAYOUT_VERSION,
-    MANIFEST_TYPES,
-    Manifest,
-    parse_index,
-    parse_manifest,
-)
-from builder.image.stream import StoredLayer, layer_chunks
+from builder.image.config import config_bytes, rfc3339
 from builder.image.tar import is_written
-from builder.image.untar import DIRECTORY, FILE, LINK, SPECIAL, SYMLINK, Member, TarReader
 from builder.oci import (
     MEDIA_TYPE_CONFIG,
     MEDIA_TYPE_LAYER,
@@ -30,6 +18,19 @@ from builder.oci import (
     Descriptor,
 )
 from builder.plan.model import Entry, ImagePlan, Layer
+from builder.stored.blobs import FolderBlobs, read_json_blob, read_section
+from builder.stored.config import ConfigFile, parse_config
+from builder.stored.fields import parse_object
+from builder.stored.manifest import (
+    INDEX_TYPES,
+    LAYOUT_VERSION,
+    MANIFEST_TYPES,
+    Manifest,
+    parse_index,
+    parse_manifest,
+)
+from builder.stored.stream import StoredLayer, layer_chunks
+from builder.stored.untar import DIRECTORY, FILE, LINK, SPECIAL, SYMLINK, Member, TarReader
 from builder.sysroot import Content, Kind
 
 _LAYER_TYPES = {MEDIA_TYPE_LAYER, MEDIA_TYPE_LAYER_GZIP, MEDIA_TYPE_LAYER_ZSTD}

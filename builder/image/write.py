@@ -8,15 +8,15 @@ from pathlib import Path
 
 from builder.errors import BuildError
 from builder.files import write_bytes
-from builder.image.blob import disk_errors, place_blob, write_blob
 from builder.image.compress import compressor_name
 from builder.image.config import config_bytes
 from builder.image.layer import WrittenLayer, write_layer
-from builder.image.manifest import LAYOUT_BYTES, Manifest, index_bytes, manifest_bytes
 from builder.oci import MEDIA_TYPE_CONFIG, MEDIA_TYPE_INDEX, MEDIA_TYPE_MANIFEST, Descriptor, Platform
 from builder.plan.model import ImagePlan
 from builder.progress import Progress
 from builder.recipe.model import Compression
+from builder.stored.blob import disk_errors, place_blob, write_blob
+from builder.stored.manifest import LAYOUT_BYTES, Manifest, index_bytes, manifest_bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

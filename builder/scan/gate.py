@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.errors import PolicyError, ScanError
-from builder.image.blobs import open_blobs, read_json_blob
-from builder.image.manifest import parse_index
 from builder.oci import MEDIA_TYPE_INDEX, Descriptor, Digest
 from builder.recipe.model import Ignore, ScanPolicy, Severity, Unscannable
 from builder.scan.lifetimes import end_of_support
 from builder.scan.model import GATE_SEAL, ApprovedImage, Finding, ScanReport, Verdict
+from builder.stored.blobs import open_blobs, read_json_blob
+from builder.stored.manifest import parse_index
 
 if TYPE_CHECKING:
     from builder.image.write import Image  # a scan of a finished image needs no writer

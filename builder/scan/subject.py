@@ -1,4 +1,4 @@
-"""What can be scanned: an image of any format that ``builder.image.read`` opens, or a root folder."""
+"""What can be scanned: an image of any format that ``builder.stored.read`` opens, or a root folder."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from builder.errors import ScanError
-from builder.image.read import StoredImage, open_image
-from builder.image.tree import tree
 from builder.inventory.collect import take_inventory
 from builder.inventory.files import walk_root
 from builder.oci import Platform
 from builder.scan.match import AdvisorySource, scan_inventory
 from builder.scan.model import ScanReport
+from builder.stored.read import StoredImage, open_image
+from builder.stored.tree import tree
 
 _PREFIXES = ("oci", "docker-archive", "oci-archive", "dir")
 _ELSEWHERE = ("docker", "docker-daemon", "containers-storage", "registry", "storage")

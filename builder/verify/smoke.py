@@ -16,11 +16,11 @@ from pathlib import Path
 
 from builder.engine.command import Command, Runner
 from builder.errors import BuildError, MachineError, SmokeError
-from builder.image.read import StoredImage
 from builder.oci import ImageConfig, Platform
 from builder.progress import Progress
 from builder.recipe.model import ExtraFile, HttpProbe, Recipe, SmokeTest
 from builder.staging import remove_tree
+from builder.stored.read import StoredImage
 from builder.verify import obstacles
 from builder.verify.accounts import Identity, identity
 from builder.verify.failures import UNTESTED, Failure

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from builder.errors import BuildError, MachineError
-from builder.image.read import ImageFile, StoredImage
-from builder.image.tree import tree
+from builder.stored.read import ImageFile, StoredImage
+from builder.stored.tree import tree
 from builder.sysroot import Kind
 from builder.verify.accounts import Identity
 

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from builder.elf.facts import ElfFacts
-from builder.image.read import files, open_image
 from builder.image.validate import validate
 from builder.image.write import write_image
 from builder.oci import Platform
@@ -25,6 +24,7 @@ from builder.runtime.resolve import resolve
 from builder.runtime.rulebook import shipped_rules
 from builder.sources.debian.tree import merged_tree
 from builder.sources.local import local_files
+from builder.stored.read import files, open_image
 from tests.support.mkelf import GLIBC_X86_64, Spec, mkelf
 from tests.support.packages import Dir, File, Link, copyright_of, make_package
 

@@ -16,11 +16,11 @@ import pytest
 
 from builder.image.archive import write_docker_archive
 from builder.image.layout import publish_layout
-from builder.image.read import files, open_image
-from builder.image.tree import flatten
 from builder.image.write import Image
 from builder.plan.model import ImagePlan
 from builder.recipe.model import Compression
+from builder.stored.read import files, open_image
+from builder.stored.tree import flatten
 from tests.support.images import demo_layer, folder, layer_of, pack, plain, plan_of, symlink, write
 from tests.support.tools import need
 

@@ -17,7 +17,6 @@ from pathlib import Path
 
 import pytest
 
-from builder.image.read import open_image
 from builder.image.write import write_image
 from builder.oci import Platform
 from builder.pipeline import plan_recipe
@@ -26,6 +25,7 @@ from builder.recipe.load import Request, read_recipe
 from builder.recipe.model import Compression, Recipe
 from builder.resources import shipped
 from builder.runtime.rulebook import Rule, shipped_rules
+from builder.stored.read import open_image
 from builder.sysroot import Kind, Sysroot, glob_pattern
 from builder.verify.smoke import Bench, Subject, smoke_test
 from builder.workshop import Workshop

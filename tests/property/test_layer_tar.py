@@ -14,14 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builder.errors import BuildError
-from builder.image.decompress import decompressed
 from builder.image.layer import write_layer
-from builder.image.read import files, open_image
-from builder.image.untar import TarReader
 from builder.image.validate import validate
 from builder.plan.model import Entry, Layer
 from builder.progress import Silent
 from builder.recipe.model import Compression
+from builder.stored.decompress import decompressed
+from builder.stored.read import files, open_image
+from builder.stored.untar import TarReader
 from builder.sysroot import Kind
 from tests.support.images import REASON, hostile_bytes, layer_of, member, plan_of, tar_of, write
 

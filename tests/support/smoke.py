@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from builder.engine.command import MachineRunner
-from builder.image.read import open_image
 from builder.image.write import write_image
 from builder.oci import ImageConfig, Platform
 from builder.plan.model import Entry
 from builder.progress import Silent
 from builder.recipe.model import Compression, Recipe, SmokeTest
+from builder.stored.read import open_image
 from builder.verify.smoke import Bench, SmokeReport, Subject, smoke_test
 from tests.support.images import folder, layer_of, plain, plan_of, symlink
 

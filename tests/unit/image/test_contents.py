@@ -10,10 +10,10 @@ import pytest
 
 from builder.errors import BuildError
 from builder.image.contents import folder_contents, image_contents
-from builder.image.read import open_image
 from builder.plan.contents import planned_contents
 from builder.plan.reasons import RECORD, add_record
 from builder.reason import Reason, ReasonKind
+from builder.stored.read import open_image
 from builder.sysroot import Kind
 from tests.support.images import demo_layer, folder, foreign_layout, layer_of, member, plan_of, tar_of, write
 

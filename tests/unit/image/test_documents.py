@@ -6,8 +6,7 @@ from dataclasses import replace
 import pytest
 
 from builder.errors import BuildError
-from builder.image.config import config_bytes, parse_config, rfc3339
-from builder.image.manifest import Manifest, index_bytes, manifest_bytes, parse_index, parse_manifest
+from builder.image.config import config_bytes, rfc3339
 from builder.oci import (
     ANNOTATION_REF_NAME,
     MEDIA_TYPE_CONFIG,
@@ -20,6 +19,8 @@ from builder.oci import (
     Platform,
 )
 from builder.plan.model import Layer
+from builder.stored.config import parse_config
+from builder.stored.manifest import Manifest, index_bytes, manifest_bytes, parse_index, parse_manifest
 from tests.support.images import plan_of
 
 A, B = Digest("sha256", "a" * 64), Digest("sha256", "b" * 64)

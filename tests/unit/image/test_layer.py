@@ -14,12 +14,12 @@ import pytest
 
 from builder.errors import BuildError, MachineError
 from builder.image.compress import compressor_name
-from builder.image.decompress import decompressed
 from builder.image.layer import WrittenLayer, write_layer
 from builder.oci import Digest
 from builder.plan.model import Layer
 from builder.progress import Silent
 from builder.recipe.model import Compression
+from builder.stored.decompress import decompressed
 from builder.sysroot import Content
 from tests.support.images import demo_layer, folder, hardlink, layer_of, plain, stored
 

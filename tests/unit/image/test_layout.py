@@ -10,11 +10,12 @@ import pytest
 
 from builder import files
 from builder.errors import BuildError, MachineError
-from builder.image import blob, layout
+from builder.image import layout
 from builder.image.layout import layout_names, publish_layout
 from builder.image.validate import validate
 from builder.image.write import Image, write_index
 from builder.oci import Platform
+from builder.stored import blob
 from tests.support.images import AMD64, demo_layer, layer_of, plain, plan_of, snapshot, write
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from builder.errors import BuildError
-from builder.image.tar import END, is_written, padding, tar_header
+from builder.image.tar import END, is_written, tar_header
 from builder.plan.model import Entry
+from builder.stored.untar import padding
 from builder.sysroot import Content, Kind
 from tests.support.images import folder, hardlink, plain, symlink
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from builder.errors import BuildError, ScanError
-from builder.image.read import open_image
 from builder.oci import Platform
 from builder.scan.model import Advisory, DatabaseMeta
 from builder.scan.subject import scan_reference, split_reference
+from builder.stored.read import open_image
 
 
 class NoAdvisories:

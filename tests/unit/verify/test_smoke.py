@@ -12,11 +12,11 @@ import pytest
 
 from builder.engine.command import Command, Finished
 from builder.errors import BuildError, MachineError, SmokeError
-from builder.image.read import open_image
 from builder.image.write import write_image
 from builder.oci import Platform
 from builder.progress import Silent
 from builder.recipe.model import Compression, ExtraFile, Recipe, SmokeTest
+from builder.stored.read import open_image
 from builder.verify.smoke import Bench, SmokeReport, Subject, smoke_test
 from tests.support.images import folder, layer_of, plain, plan_of
 

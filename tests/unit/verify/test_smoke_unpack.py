@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from builder.errors import BuildError, MachineError
-from builder.image.read import StoredImage, open_image
 from builder.image.write import write_image
 from builder.plan.model import Entry
 from builder.progress import Silent
 from builder.recipe.model import Compression
 from builder.staging import remove_tree
+from builder.stored.read import StoredImage, open_image
 from builder.verify.accounts import Identity
 from builder.verify.unpack import Rights, mode_for, unpack
 from tests.support.images import demo_layer, folder, layer_of, plain, plan_of, symlink

@@ -6,11 +6,14 @@ over, an archive may end without its zero blocks. Sparse files and unknown types
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from builder.errors import BuildError
-from builder.image.tar import BLOCK, checksum, padding
+
+BLOCK = 512
+"""Bytes of a header; payloads are padded to a multiple of it."""
 
 FILE, LINK, SYMLINK, DIRECTORY = b"0", b"1", b"2", b"5"
 SPECIAL = frozenset({b"3", b"4", b"6"})
@@ -26,6 +29,19 @@ _MAX_EXTENDED = 1 << 20
 _MAX_NUMBER = 1 << 62
 _EMPTY = bytes(BLOCK)
 _SPACES = 8 * ord(" ")
+
+
+def padding(size: int) -> int:
+    """Zero bytes after a payload of ``size`` bytes."""
+    return -size % BLOCK
+
+
+def checksum(header: bytes) -> int:
+    """Give the sum of the 512 bytes of a header; its checksum field must hold spaces."""
+    # Adler-32 keeps 1 + the sum of the bytes (below 65521 for 256 bytes) in its low half: five times faster
+    # than sum().
+    low = zlib.adler32(header[:256]) & 0xFFFF
+    return low + (zlib.adler32(header[256:]) & 0xFFFF) - 2
 
 
 class Member(NamedTuple):

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from builder.errors import BuildError
-from builder.image.read import ImageFile, Payload, StoredImage, Whiteout, as_file, layer_members
-from builder.image.untar import DIRECTORY, LINK, SPECIAL
+from builder.stored.read import ImageFile, Payload, StoredImage, Whiteout, as_file, layer_members
+from builder.stored.untar import DIRECTORY, LINK, SPECIAL
 from builder.sysroot import Kind
 
 

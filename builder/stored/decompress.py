@@ -44,7 +44,7 @@ def decompressed(raw: Iterator[bytes], where: str) -> Iterator[bytes]:
     if first.startswith(_GZIP_MAGIC):
         return _parts(pieces, _Member, where)
     if first.startswith(_ZSTD_MAGIC) or (first[1:4] == _SKIPPABLE and first[0] >> 4 == 5):  # noqa: PLR2004 (RFC 8878 §3.1.2)
-        from builder.image.zstandard import Frame  # noqa: PLC0415 (loaded only for zstd layers)
+        from builder.stored.zstandard import Frame  # noqa: PLC0415 (loaded only for zstd layers)
 
         return _parts(pieces, Frame, where)
     return pieces

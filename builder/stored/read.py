@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from builder.errors import BuildError
-from builder.image.blobs import BlobSource, open_blobs, read_json_blob, read_section
-from builder.image.config import ConfigFile, parse_config
-from builder.image.fields import children, parse_object, text, texts
-from builder.image.manifest import INDEX_TYPES, MANIFEST_TYPES, parse_index, parse_manifest, reference_name
-from builder.image.stream import StoredLayer, layer_chunks
-from builder.image.untar import DIRECTORY, LINK, SPECIAL, SYMLINK, Member, TarReader
 from builder.oci import Descriptor, Platform
+from builder.stored.blobs import BlobSource, open_blobs, read_json_blob, read_section
+from builder.stored.config import ConfigFile, parse_config
+from builder.stored.fields import children, parse_object, text, texts
+from builder.stored.manifest import INDEX_TYPES, MANIFEST_TYPES, parse_index, parse_manifest, reference_name
+from builder.stored.stream import StoredLayer, layer_chunks
+from builder.stored.untar import DIRECTORY, LINK, SPECIAL, SYMLINK, Member, TarReader
 from builder.sysroot import Kind
 
 _MAX_LAYERS = 1000

@@ -9,9 +9,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from builder.errors import BuildError
-from builder.image.blobs import Section, pieces
-from builder.image.decompress import decompressed
 from builder.oci import Descriptor, Digest
+from builder.stored.blobs import Section, pieces
+from builder.stored.decompress import decompressed
 
 _BACKLOG = 8
 """Chunks that wait for the hashing thread."""

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from builder.errors import BuildError
-from builder.image.read import open_image
-from builder.image.tree import flatten, tree
+from builder.stored.read import open_image
+from builder.stored.tree import flatten, tree
 from builder.sysroot import Kind
 from tests.support.images import foreign_layout, member, tar_of
 

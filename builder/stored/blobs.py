@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Protocol
 
 from builder.errors import BuildError
-from builder.image.blob import blob_path
-from builder.image.fields import MAX_JSON
-from builder.image.untar import FILE, LINK, SYMLINK, Member, TarReader
 from builder.oci import Descriptor, Digest
+from builder.stored.blob import blob_path
+from builder.stored.fields import MAX_JSON
+from builder.stored.untar import FILE, LINK, SYMLINK, Member, TarReader
 
 _PIECE = 1 << 18
 _MAX_MEMBERS = 100_000

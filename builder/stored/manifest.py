@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from builder.errors import BuildError
-from builder.image.fields import Object, canonical, child, children, integer, pairs, parse_object, text
 from builder.oci import (
     ANNOTATION_REF_NAME,
     MEDIA_TYPE_INDEX,
@@ -15,6 +14,7 @@ from builder.oci import (
     Digest,
     Platform,
 )
+from builder.stored.fields import Object, canonical, child, children, integer, pairs, parse_object, text
 
 LAYOUT_VERSION = "1.0.0"
 LAYOUT_BYTES = b'{"imageLayoutVersion":"1.0.0"}'

@@ -12,10 +12,10 @@ import pytest
 from builder.errors import BuildError
 from builder.image.archive import write_docker_archive
 from builder.image.layout import publish_layout
-from builder.image.read import ImageFile, Limits, Whiteout, files, open_image
 from builder.image.write import write_index
 from builder.oci import Platform
 from builder.recipe.model import Compression
+from builder.stored.read import ImageFile, Limits, Whiteout, files, open_image
 from builder.sysroot import Kind
 from tests.support.images import (
     AMD64,
