@@ -208,12 +208,17 @@ class Sysroot:
 
     @functools.cached_property
     def _by_parent(self) -> Mapping[str, tuple[str, ...]]:
-        names: dict[str, list[str]] = {}
-        for path in self._nodes:
-            if path != "/":
-                parent, _, name = path.rpartition("/")
-                names.setdefault(parent or "/", []).append(name)
-        return {parent: tuple(sorted(children)) for parent, children in names.items()}
+        return children_by_parent(self._nodes)
+
+
+def children_by_parent(paths: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
+    """Folder → the names in it, sorted."""
+    names: dict[str, list[str]] = {}
+    for path in paths:
+        if path != "/":
+            parent, _, name = path.rpartition("/")
+            names.setdefault(parent or "/", []).append(name)
+    return {parent: tuple(sorted(children)) for parent, children in names.items()}
 
 
 def read_content(content: Content) -> bytes:

@@ -13,12 +13,12 @@ from pathlib import Path
 
 from builder.engine.command import Runner
 from builder.errors import BuildError, MachineError, ResolutionError, RootletError
-from builder.sources.debian.decompress import PIECE, decompressed
 from builder.sources.debian.index import compile_index, index_path
 from builder.sources.debian.openpgp import verify_clearsigned, verify_detached
 from builder.sources.debian.release import check_release, packages_indexes, parse_release
 from builder.sources.debian.state import IndexPlace, State, SuiteState
 from builder.sources.debian.suites import Role, Suite
+from builder.sources.decompress import PIECE, decompressed
 from builder.transport import Download, NotFoundError, Transport
 
 _MOST_RELEASE = 16 << 20

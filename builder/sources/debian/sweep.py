@@ -7,7 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _DAY = 86400.0
-_AGES = {"indexes": 30 * _DAY, "locks": 30 * _DAY, "releases": 180 * _DAY, "downloads": 2 * _DAY}
+_AGES = {
+    "indexes": 30 * _DAY,
+    "locks": 30 * _DAY,
+    "releases": 180 * _DAY,
+    "downloads": 2 * _DAY,
+    "trees": 30 * _DAY,
+}
 _LITTER = 2 * _DAY
 """Age of a temporary file that no living process still writes."""
 

@@ -16,13 +16,14 @@ from builder.dpkg.control import paragraphs, source_of
 from builder.errors import BuildError
 from builder.files import atomic_write
 from builder.lock import LockedPackage
-from builder.sources.debian.decompress import PIECE, decompressed
-from builder.sources.debian.store import Stored, StoredNode
-from builder.sources.debian.tarstream import TarEntry, entries
-from builder.sysroot import Kind
+from builder.sources.debian.store import Stored
+from builder.sources.decompress import PIECE, decompressed
+from builder.sources.tarstream import TarEntry, Tee, entries
+from builder.sysroot import Content, Kind, Node, Package
 
 MOST_BYTES = 4 << 30
 """A package may unpack to so many bytes."""
+_HINT = "the package is damaged or hostile: use another mirror"
 _MOST_CONTROL = 64 << 20
 _MOST_SCRIPT = 16 << 20
 _AR_MAGIC = b"!<arch>\n"
@@ -45,21 +46,23 @@ def unpack(deb: Path, locked: LockedPackage, tar: Path) -> Stored:
         control = _read_control(members.control(), name)
         fields = _check_control(control.get("/control"), locked, name)
         with atomic_write(tar, durable=False) as out:
-            source = _Tee(members.data(), out)
-            nodes = tuple(_index(source, name))
+            source = Tee(members.data(), out)
+            nodes = tuple(_index(source, name, locked.name, tar))
             source.drain()
-    return Stored(
+    package = Package(
         name=fields["Package"],
         version=fields["Version"],
         architecture=fields["Architecture"],
-        source=(source_of(fields).name, source_of(fields).version),
+        source_name=source_of(fields).name,
+        source_version=source_of(fields).version,
         control=_decoded(control["/control"]).strip("\n") + "\n",
         md5sums=_md5sums(_decoded(control.get("/md5sums", b""))),
         conffiles=_conffiles(_decoded(control.get("/conffiles", b""))),
-        scripts={one: _decoded(control[f"/{one}"]) for one in _SCRIPTS if f"/{one}" in control},
         nodes=nodes,
-        size=source.size,
+        scripts={one: _decoded(control[f"/{one}"]) for one in _SCRIPTS if f"/{one}" in control},
+        newest=0,
     )
+    return Stored(package=package, size=source.size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,58 +138,17 @@ class _Members:
         return _Member(name, offset, size)
 
     def _bad(self, what: str) -> BuildError:
-        return BuildError(
-            f"{self._name} {what}", hint="the package is damaged or hostile: use another mirror"
-        )
+        return BuildError(f"{self._name} {what}", hint=_HINT)
 
 
-class _Tee:
-    """Reads an uncompressed archive in the sizes asked for, and keeps a copy of it."""
-
-    def __init__(self, pieces: Iterator[bytes], out: BinaryIO | None = None) -> None:
-        self._pieces = pieces
-        self._out = out
-        self._piece = b""
-        self._start = 0
-        self.size = 0
-
-    def read(self, size: int) -> bytes:
-        """Return ``size`` bytes, fewer at the end."""
-        end = self._start + size
-        if end <= len(self._piece):
-            part = self._piece[self._start : end]
-            self._start = end
-            return part
-        parts = [self._piece[self._start :]]
-        missing = size - len(parts[0])
-        self._start = len(self._piece)
-        while missing > 0 and self._advance():
-            parts.append(self._piece[:missing])
-            self._start = len(parts[-1])
-            missing -= self._start
-        return b"".join(parts)
-
-    def drain(self) -> None:
-        """Read to the end, so that checksums at the end of the stream are looked at."""
-        while self._advance():
-            pass
-
-    def _advance(self) -> bool:
-        self._piece, self._start = next(self._pieces, b""), 0
-        if self._out is not None:
-            self._out.write(self._piece)
-        self.size += len(self._piece)
-        return bool(self._piece)
-
-
-def _index(source: _Tee, name: str) -> Iterator[StoredNode]:
-    files: dict[str, StoredNode] = {}
-    for entry in entries(source, name=f"data.tar of {name}"):
-        digest = _digest(source, entry, name) if entry.kind is Kind.FILE and not entry.link else ""
+def _index(source: Tee, name: str, package: str, tar: Path) -> Iterator[Node]:
+    files: dict[str, Node] = {}
+    for entry in entries(source, name=f"data.tar of {name}", hint=_HINT):
+        content = _content(source, entry, name, tar) if entry.kind is Kind.FILE and not entry.link else None
         if entry.path == "/":
             continue
         first = files.get(entry.target) if entry.link else None
-        node = StoredNode(
+        node = Node(
             path=entry.path,
             kind=entry.kind,
             mode=entry.mode,
@@ -195,19 +157,23 @@ def _index(source: _Tee, name: str) -> Iterator[StoredNode]:
             user=entry.user,
             group=entry.group,
             mtime=entry.mtime,
-            offset=entry.offset if first is None else first.offset,
-            size=entry.size if first is None else first.size,
-            sha256=digest if first is None else first.sha256,
+            content=content if first is None else first.content,
             target=entry.target if entry.kind is Kind.SYMLINK else "",
             hardlink="" if first is None else (first.hardlink or first.path),
             xattrs=entry.xattrs if first is None else first.xattrs,
+            package=package,
         )
         if node.kind is Kind.FILE:
             files[node.path] = node
         yield node
 
 
-def _digest(source: _Tee, entry: TarEntry, name: str) -> str:
+def _content(source: Tee, entry: TarEntry, name: str, tar: Path) -> Content:
+    digest = _digest(source, entry, name)
+    return Content(store=tar, offset=entry.offset, size=entry.size, sha256=digest)
+
+
+def _digest(source: Tee, entry: TarEntry, name: str) -> str:
     digest = hashlib.sha256()
     left = entry.size
     while left:
@@ -221,9 +187,9 @@ def _digest(source: _Tee, entry: TarEntry, name: str) -> str:
 
 def _read_control(pieces: Iterator[bytes], name: str) -> dict[str, bytes]:
     """Read the files of control.tar that are kept."""
-    source = _Tee(pieces)
+    source = Tee(pieces)
     kept: dict[str, bytes] = {}
-    for entry in entries(source, name=f"control.tar of {name}"):
+    for entry in entries(source, name=f"control.tar of {name}", hint=_HINT):
         if entry.size > _MOST_SCRIPT:
             raise BuildError(f"control.tar of {name} has {entry.size} bytes in {entry.path}")
         content = source.read(entry.size)

@@ -1,7 +1,7 @@
 """A reader of tar streams that trusts nothing: POSIX ustar, PAX and GNU headers, one pass, bounded memory.
 
 POSIX.1-2024 pax, "ustar Interchange Format"; tar(5). Python's tarfile is not used: it needs a file to seek in
-for speed and lets much pass that no Debian package may contain.
+for speed and lets much pass that no archive should contain.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from builder.errors import BuildError
 from builder.sysroot import Kind
@@ -32,6 +32,45 @@ class Input(Protocol):
 
     def read(self, size: int) -> bytes:
         """Read ``size`` bytes."""
+
+
+class Tee:
+    """Reads an uncompressed archive in the sizes asked for, and keeps a copy of it."""
+
+    def __init__(self, pieces: Iterator[bytes], out: BinaryIO | None = None) -> None:
+        self._pieces = pieces
+        self._out = out
+        self._piece = b""
+        self._start = 0
+        self.size = 0
+
+    def read(self, size: int) -> bytes:
+        """Return ``size`` bytes, fewer at the end."""
+        end = self._start + size
+        if end <= len(self._piece):
+            part = self._piece[self._start : end]
+            self._start = end
+            return part
+        parts = [self._piece[self._start :]]
+        missing = size - len(parts[0])
+        self._start = len(self._piece)
+        while missing > 0 and self._advance():
+            parts.append(self._piece[:missing])
+            self._start = len(parts[-1])
+            missing -= self._start
+        return b"".join(parts)
+
+    def drain(self) -> None:
+        """Read to the end, so that checksums at the end of the stream are looked at."""
+        while self._advance():
+            pass
+
+    def _advance(self) -> bool:
+        self._piece, self._start = next(self._pieces, b""), 0
+        if self._out is not None:
+            self._out.write(self._piece)
+        self.size += len(self._piece)
+        return bool(self._piece)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -57,13 +96,13 @@ class TarEntry:
     xattrs: tuple[tuple[str, bytes], ...]
 
 
-def entries(stream: Input, *, name: str) -> Iterator[TarEntry]:
+def entries(stream: Input, *, name: str, hint: str) -> Iterator[TarEntry]:
     """Yield the members; the caller reads exactly ``size`` bytes of a regular file before the next one.
 
-    BuildError that starts with ``name`` for anything a package may not contain: devices, pipes, ``..``,
+    BuildError that starts with ``name`` for anything an archive may not contain: devices, pipes, ``..``,
     absolute names, a path twice, a path below something that is not a folder, links to nothing.
     """
-    reader = _Reader(stream, name)
+    reader = _Reader(stream, name, hint)
     while (entry := reader.next()) is not None:
         yield entry
         reader.skip_padding(entry)
@@ -72,9 +111,10 @@ def entries(stream: Input, *, name: str) -> Iterator[TarEntry]:
 class _Reader:
     """State of one pass."""
 
-    def __init__(self, stream: Input, name: str) -> None:
+    def __init__(self, stream: Input, name: str, hint: str) -> None:
         self._stream = stream
         self._name = name
+        self._hint = hint
         self._offset = 0
         self._kinds: dict[str, Kind] = {}
         self._global: dict[str, str] = {}
@@ -186,7 +226,7 @@ class _Reader:
         if parent and self._kinds[parent] is not Kind.DIRECTORY:
             raise self._bad(f"contains {path}, and {parent} is not a folder")
         if link and self._kinds.get(self._path(target, "target")) is not Kind.FILE:
-            raise self._bad(f"links {path} to {target}, which is no earlier file of the package")
+            raise self._bad(f"links {path} to {target}, which is no earlier file of it")
         if kind is Kind.SYMLINK and (not target or len(target) > _LONGEST_PATH or _FORBIDDEN.search(target)):
             raise self._bad(f"contains a symbolic link {path} without a proper target")
         self._kinds[path] = kind
@@ -201,7 +241,7 @@ class _Reader:
             or any(len(part.encode(errors="surrogateescape")) > _LONGEST_NAME for part in parts)
             or _FORBIDDEN.search(text)
         ):
-            raise self._bad(f"contains a {what} that leaves the package or is no name: {text[:200]!r}")
+            raise self._bad(f"contains a {what} that leaves it or is no name: {text[:200]!r}")
         return "/" + "/".join(parts)
 
     def _size(self, header: bytes, extended: dict[str, str]) -> int:
@@ -242,9 +282,7 @@ class _Reader:
         return payload
 
     def _bad(self, what: str) -> BuildError:
-        return BuildError(
-            f"{self._name} {what}", hint="the package is damaged or hostile: use another mirror"
-        )
+        return BuildError(f"{self._name} {what}", hint=self._hint)
 
 
 def _header_path(header: bytes) -> str:
