@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from builder.shell.syntax import UNKNOWN
 from builder.sources.debian.configure.conditions import Verdict
 from builder.sources.debian.configure.files import FILE_COMMANDS, understood
 from builder.sources.debian.configure.find import FIND_COMMANDS
@@ -10,7 +11,6 @@ from builder.sources.debian.configure.model import Diversion
 from builder.sources.debian.configure.options import read_arguments
 from builder.sources.debian.configure.people import PEOPLE_COMMANDS
 from builder.sources.debian.configure.shell import Handler, Shell
-from builder.sources.debian.configure.syntax import UNKNOWN
 from builder.sources.debian.configure.web import WEB_COMMANDS
 
 _WITHOUT_MEANING = """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from builder.sources.debian.configure.syntax import UNKNOWN
+from builder.shell.syntax import UNKNOWN
 from builder.sources.debian.configure.system import System
 from builder.sysroot import Kind, Node
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from builder.sources.debian.configure.syntax import UNKNOWN, Command, Parameter, Substitution, Text, Word
+from builder.shell.syntax import UNKNOWN, Command, Parameter, Substitution, Text, Word
 
 _MOST_TEXT = 1 << 16
 _MOST_FIELDS = 4096

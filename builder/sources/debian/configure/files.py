@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from builder.shell.syntax import UNKNOWN
 from builder.sources.debian.configure.conditions import Verdict
 from builder.sources.debian.configure.modes import new_mode, owner_words, with_owner
 from builder.sources.debian.configure.options import Arguments, read_arguments
 from builder.sources.debian.configure.shell import Handler, Shell
-from builder.sources.debian.configure.syntax import UNKNOWN
 from builder.sources.debian.configure.system import parents
 from builder.sysroot import Kind, Node
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 
 from builder.dpkg.version import compare, is_version
+from builder.shell.syntax import UNKNOWN
 from builder.sources.debian.configure.conditions import Verdict
 from builder.sources.debian.configure.model import static_groups, static_users
 from builder.sources.debian.configure.options import read_arguments
 from builder.sources.debian.configure.shell import Handler, Shell
-from builder.sources.debian.configure.syntax import UNKNOWN
 from builder.sysroot import Kind
 
 _EDGES = len(r"\b\b")

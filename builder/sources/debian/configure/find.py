@@ -7,9 +7,9 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from builder.shell.syntax import UNKNOWN
 from builder.sources.debian.configure.conditions import Verdict
 from builder.sources.debian.configure.shell import Handler, Shell
-from builder.sources.debian.configure.syntax import UNKNOWN
 from builder.sysroot import Kind, Node
 
 _CHANGES = frozenset({"chown", "chgrp", "chmod"})

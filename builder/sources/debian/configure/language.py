@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
+from builder.shell.syntax import UNKNOWN
 from builder.sources.debian.configure.conditions import Verdict, judge
 from builder.sources.debian.configure.filters import FILTER_COMMANDS, unknown
 from builder.sources.debian.configure.flow import Exit, Leave, Return
 from builder.sources.debian.configure.shell import Handler, Shell
-from builder.sources.debian.configure.syntax import UNKNOWN
 from builder.sysroot import Kind
 
 _PATH = ("/usr/sbin", "/usr/bin", "/sbin", "/bin")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from builder.shell.syntax import Redirect
 from builder.sources.debian.configure.conditions import Verdict
 from builder.sources.debian.configure.expand import expand_text
-from builder.sources.debian.configure.syntax import Redirect
 
 if TYPE_CHECKING:
     from builder.sources.debian.configure.shell import Shell

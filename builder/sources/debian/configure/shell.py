@@ -10,18 +10,9 @@ import contextlib
 import re
 from collections.abc import Callable, Iterator, Mapping
 
-from builder.sources.debian.configure.conditions import Verdict, negated
-from builder.sources.debian.configure.expand import (
-    Scope,
-    expand_fields,
-    expand_pattern,
-    expand_text,
-    matches,
-)
-from builder.sources.debian.configure.flow import Exit, Findings, Leave, Return
-from builder.sources.debian.configure.parse import commands_of
-from builder.sources.debian.configure.redirect import redirected
-from builder.sources.debian.configure.syntax import (
+from builder.shell.commands import first_word
+from builder.shell.parse import commands_of
+from builder.shell.syntax import (
     UNKNOWN,
     AndOr,
     Case,
@@ -35,9 +26,19 @@ from builder.sources.debian.configure.syntax import (
     Simple,
     While,
 )
+from builder.shell.words import ShellSyntaxError
+from builder.sources.debian.configure.conditions import Verdict, negated
+from builder.sources.debian.configure.expand import (
+    Scope,
+    expand_fields,
+    expand_pattern,
+    expand_text,
+    matches,
+)
+from builder.sources.debian.configure.flow import Exit, Findings, Leave, Return
+from builder.sources.debian.configure.redirect import redirected
 from builder.sources.debian.configure.system import System, TooMuchError
-from builder.sources.debian.configure.walk import assigned_names, first_word, has_effect
-from builder.sources.debian.configure.words import ShellSyntaxError
+from builder.sources.debian.configure.walk import assigned_names, has_effect
 
 MOST_STEPS = 20_000
 _MOST_CALLS = 24

@@ -9,6 +9,7 @@ import fnmatch
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
+from builder.shell.syntax import UNKNOWN
 from builder.sources.debian.configure.model import (
     Asked,
     ConfiguredGroup,
@@ -18,7 +19,6 @@ from builder.sources.debian.configure.model import (
     static_groups,
     static_users,
 )
-from builder.sources.debian.configure.syntax import UNKNOWN
 from builder.sysroot import MAX_LINKS, Kind, Node, Sysroot, read_content
 
 MOST_TEXT = 1 << 18

@@ -4,20 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from builder.sources.debian.configure.syntax import (
-    AndOr,
-    Case,
-    Command,
-    For,
-    Function,
-    Group,
-    If,
-    Pipeline,
-    Sequence,
-    Simple,
-    Text,
-    While,
-)
+from builder.shell.commands import all_commands, first_word, simple_commands
+from builder.shell.syntax import Command, For, Simple, Text
 
 _MOST_CALLS = 3
 
@@ -35,17 +23,9 @@ HARMLESS = frozenset(_HARMLESS_WORDS.split())
 """Commands that leave nothing in an image, whatever they say."""
 
 
-def first_word(command: Command) -> str:
-    """The first word of a simple command where it is plain, else ""."""
-    if not isinstance(command, Simple) or not command.words:
-        return ""
-    word = command.words[0]
-    return word[0].text if len(word) == 1 and isinstance(word[0], Text) else ""
-
-
 def has_effect(command: Command, functions: Mapping[str, Command], depth: int = 0) -> bool:
     """Whether ``command`` may change anything that an image would show."""
-    return any(_matters(simple, functions, depth) for simple in _simple_commands(command))
+    return any(_matters(simple, functions, depth) for simple in simple_commands(command))
 
 
 def _matters(command: Simple, functions: Mapping[str, Command], depth: int) -> bool:
@@ -64,7 +44,7 @@ def _matters(command: Simple, functions: Mapping[str, Command], depth: int) -> b
 
 def assigned_names(command: Command) -> Iterator[str]:
     """Variables that ``command`` may set by plain assignment, ``for`` or ``read``."""
-    for one in _all_commands(command):
+    for one in all_commands(command):
         if isinstance(one, For):
             yield one.name
         elif isinstance(one, Simple):
@@ -74,35 +54,3 @@ def assigned_names(command: Command) -> Iterator[str]:
                     yield "".join(part.text for part in word if isinstance(part, Text)).partition("=")[0]
             elif first_word(one).startswith("db_"):
                 yield "RET"
-
-
-def _simple_commands(command: Command) -> Iterator[Simple]:
-    return (one for one in _all_commands(command) if isinstance(one, Simple))
-
-
-def _all_commands(command: Command) -> Iterator[Command]:
-    pending = [command]
-    while pending:
-        one = pending.pop()
-        yield one
-        if not isinstance(one, Function):
-            pending += _children(one)
-
-
-def _children(command: Command) -> list[Command]:  # noqa: PLR0911 (one line for each kind of command)
-    match command:
-        case Pipeline() | Sequence():
-            return list(command.commands)
-        case AndOr():
-            return [command.first, *(one for _, one in command.rest)]
-        case If():
-            parts = [part for branch in command.branches for part in branch]
-            return parts if command.otherwise is None else [*parts, command.otherwise]
-        case For() | Group():
-            return [command.body]
-        case While():
-            return [command.condition, command.body]
-        case Case():
-            return [body for _, body in command.items]
-        case _:
-            return []

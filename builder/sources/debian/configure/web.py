@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from builder.shell.syntax import UNKNOWN
 from builder.sources.debian.configure.conditions import Verdict
 from builder.sources.debian.configure.files import understood
 from builder.sources.debian.configure.filters import unknown
 from builder.sources.debian.configure.options import read_arguments
 from builder.sources.debian.configure.shell import Handler, Shell
-from builder.sources.debian.configure.syntax import UNKNOWN
 from builder.sysroot import Kind, Node
 
 _PRIORITY = re.compile(r"^;[ \t]*priority[ \t]*=[ \t]*(\d{1,3})[ \t]*$", re.MULTILINE)

@@ -6,7 +6,7 @@ import re
 from abc import ABC, abstractmethod
 from bisect import bisect_left
 
-from builder.sources.debian.configure.syntax import Parameter, Part, Sequence, Substitution, Text, Word
+from builder.shell.syntax import Parameter, Part, Sequence, Substitution, Text, Word
 
 _MOST_DEPTH = 40
 _MOST_PARTS = 4096

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from builder.sources.debian.configure.syntax import (
+from builder.shell.syntax import (
     AndOr,
     Case,
     Command,
@@ -22,7 +22,7 @@ from builder.sources.debian.configure.syntax import (
     While,
     Word,
 )
-from builder.sources.debian.configure.words import ShellSyntaxError, WordReader
+from builder.shell.words import ShellSyntaxError, WordReader
 
 MOST_TEXT = 1 << 17
 """Characters of a script that is read; a longer one counts as not understood."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from builder.sources.debian.configure.parse import MOST_TEXT, commands_of
-from builder.sources.debian.configure.syntax import (
+from builder.shell.parse import MOST_TEXT, commands_of
+from builder.shell.syntax import (
     AndOr,
     Case,
     For,
@@ -19,7 +19,7 @@ from builder.sources.debian.configure.syntax import (
     Text,
     While,
 )
-from builder.sources.debian.configure.words import ShellSyntaxError
+from builder.shell.words import ShellSyntaxError
 
 KINDS: dict[str, tuple[str, list[type]]] = {
     "simple commands by line": ("a\nb; c &\n# d\n", [Simple, Simple, Simple]),
