@@ -4,7 +4,7 @@
     ├ RecipeError      2  the recipe is wrong; every problem at once
     ├ ResolutionError  3  package or library not found, wrong architecture, path conflict
     ├ BuildError       4  a command or a tool failed, or an archive is damaged
-    ├ PolicyError      5  the scan ran and the verdict is no
+    ├ PolicyError      5  the scan ran and the verdict is no (rootlet diff --exit-code: the two differ)
     ├ SmokeError       6  a smoke test failed
     ├ LockError        7  the lock is stale
     ├ ScanError        8  could not scan: never a pass

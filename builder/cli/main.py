@@ -24,13 +24,14 @@ _COMMANDS = {
     "cache": "Show or empty the cache of packages and indexes.",
     "database": "Vulnerability data: update, import, status.",
     "deps": "Show the libraries that a program would load, in any root folder.",
+    "diff": "Say what differs between two images, recipes or root folders.",
     "plan": "Show what would be in an image, with sizes and reasons.",
     "scan": "Judge any image, archive or root folder.",
     "schema": "Print the JSON schema of recipes.",
     "why": "Say why a file is in an image: the chain of reasons.",
     "why-not": "Say why a file is not in an image, and what would add it.",
 }
-_PLANNED = ("diff", "doctor", "init")
+_PLANNED = ("doctor", "init")
 
 
 class _OnDemand(click.Group):

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from builder.plan.contents import Contents
     from builder.report.why import Findings
     from builder.scan.model import Finding
+    from builder.stored.read import StoredImage
 
 subject_arguments = stack(
     [
@@ -39,8 +40,18 @@ def is_recipe(subject: str) -> bool:
     return subject.endswith(".toml") and not Path(subject).is_dir()
 
 
-def plan_subject(subject: str, options: Mapping[str, Any], *, quiet: bool) -> list[Planned]:
-    """The plans of a recipe, one a platform. Raises what planning raises."""
+def plan_one(subject: str, options: Mapping[str, Any], *, quiet: bool) -> Planned:
+    """The plan of a recipe for one platform. UsageError when it has several and none was chosen."""
+    return plan_subject(subject, options, quiet=quiet, most=1)[0]
+
+
+def plan_subject(
+    subject: str, options: Mapping[str, Any], *, quiet: bool, most: int | None = None
+) -> list[Planned]:
+    """The plans of a recipe, one a platform. Raises what planning raises.
+
+    UsageError, before anything is planned, when it is for more than ``most`` platforms.
+    """
     from builder.cli.workshop import MachineOptions, load_recipe, make_workshop  # noqa: PLC0415 (recipes only)
     from builder.pipeline import plan_recipe  # noqa: PLC0415 (as above)
 
@@ -49,6 +60,9 @@ def plan_subject(subject: str, options: Mapping[str, Any], *, quiet: bool) -> li
     display = progress_display(options["progress"], options["progress_fd"], quiet=quiet)
     try:
         document = load_recipe(Path(subject), request)
+        if most is not None and len(document.platforms) > most:
+            names = ", ".join(map(str, document.platforms))
+            raise click.UsageError(f"{subject} is for several platforms: choose one with --platform: {names}")
         workshop = make_workshop(
             MachineOptions(archive=archive, cache=options["cache"], database=None), display
         )
@@ -72,7 +86,16 @@ def open_subject(
     ``wanted``: paths that the file lists of its packages are searched for.
     """
     from builder.image.contents import folder_contents, image_contents  # noqa: PLC0415 (images only)
-    from builder.scan.subject import open_reference  # noqa: PLC0415 (as above)
+
+    opened = open_image_or_folder(subject, options)
+    if isinstance(opened, Path):
+        return folder_contents(opened, subject=subject, wanted=wanted)
+    return image_contents(opened, subject=subject, wanted=wanted)
+
+
+def open_image_or_folder(subject: str, options: Mapping[str, Any]) -> StoredImage | Path:
+    """An image, its layers not read yet, or the path of a root folder. Raises as :func:`open_subject`."""
+    from builder.scan.subject import open_reference  # noqa: PLC0415 (images only)
 
     platforms = recipe_request((), (), options["platforms"]).platforms
     if len(platforms) > 1:
@@ -82,12 +105,9 @@ def open_subject(
             raise click.UsageError(f"{name} belongs to a recipe, and {subject} is none (NAME.toml)")
     platform: Platform | None = platforms[0] if platforms else None
     try:
-        opened = open_reference(subject, platform=platform, purpose="looked at")
+        return open_reference(subject, platform=platform, purpose="looked at")
     except ScanError as error:
         raise ResolutionError(error.message, hint=error.hint) from error
-    if isinstance(opened, Path):
-        return folder_contents(opened, subject=subject, wanted=wanted)
-    return image_contents(opened, subject=subject, wanted=wanted)
 
 
 def look_up(contents: Contents, options: Mapping[str, Any]) -> Findings:

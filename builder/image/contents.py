@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,19 +15,28 @@ from builder.stored.read import ImageFile, StoredImage
 from builder.stored.tree import tree
 from builder.sysroot import Kind
 
+Passing = Callable[[Iterable[TreeFile]], Iterator[TreeFile]]
+"""Looks at every file on its way to the inventory."""
 
-def image_contents(image: StoredImage, *, subject: str, wanted: frozenset[str] = frozenset()) -> Contents:
+
+def image_contents(
+    image: StoredImage, *, subject: str, wanted: frozenset[str] = frozenset(), passing: Passing | None = None
+) -> Contents:
     """Read what a container of ``image`` sees; every layer is proven on the way.
 
     ``wanted``: paths that file lists of packages are searched for. BuildError when the image or its record
     of reasons is damaged.
     """
-    return _contents(tree(image), subject, tuple(_layers(image)), wanted)
+    files = tree(image)
+    return _contents(passing(files) if passing else files, subject, tuple(_layers(image)), wanted)
 
 
-def folder_contents(folder: Path, *, subject: str, wanted: frozenset[str] = frozenset()) -> Contents:
+def folder_contents(
+    folder: Path, *, subject: str, wanted: frozenset[str] = frozenset(), passing: Passing | None = None
+) -> Contents:
     """Read a root folder of this machine, likewise."""
-    return _contents(walk_root(folder), subject, (), wanted)
+    files = walk_root(folder)
+    return _contents(passing(files) if passing else files, subject, (), wanted)
 
 
 def _layers(image: StoredImage) -> Iterator[LayerFacts]:

@@ -60,6 +60,17 @@ class RootFile:
         finally:
             os.close(descriptor)
 
+    def chunks(self) -> Iterator[bytes]:
+        """Give all the bytes in pieces; no link is followed."""
+        if self.problem is not None:
+            raise self.problem
+        descriptor = os.open(self.place, _OPEN)
+        try:
+            while piece := os.read(descriptor, 16 * _CHUNK):
+                yield piece
+        finally:
+            os.close(descriptor)
+
 
 _CHUNK = 65536
 _KERNEL = ("/dev", "/proc", "/sys")

@@ -1,0 +1,1 @@
+"""Two images side by side: what is in one and not, or otherwise, in the other."""
