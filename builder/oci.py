@@ -5,8 +5,10 @@ https://github.com/opencontainers/image-spec (v1.1): descriptor.md, config.md, m
 
 from __future__ import annotations
 
+import enum
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 
 MEDIA_TYPE_INDEX = "application/vnd.oci.image.index.v1+json"
 MEDIA_TYPE_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -59,8 +61,19 @@ class Platform:
             raise ValueError(f"not a platform: {text!r} (expected os/architecture, as linux/amd64)")
         return cls(*parts)
 
+    def runs(self, other: Platform) -> bool:
+        """Whether ``other`` is the same platform: the usual variant may be written or not."""
+        return self._whole() == other._whole()
+
+    def _whole(self) -> tuple[str, str, str]:
+        return (self.os, self.architecture, self.variant or _USUAL.get(self.architecture, ""))
+
     def __str__(self) -> str:
         return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
+
+
+_USUAL = {"amd64": "v1", "arm64": "v8", "arm": "v7"}
+"""Variants that are meant where none is written (containerd's platforms.Normalize)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,8 +141,69 @@ class ImageReference:
             digest=Digest.parse(digest) if digest else None,
         )
 
+    @property
+    def name(self) -> str:
+        """The name without tag and digest."""
+        return f"{self.registry}/{self.repository}" if self.registry else self.repository
+
     def __str__(self) -> str:
         text = f"{self.registry}/{self.repository}" if self.registry else self.repository
         if self.tag:
             text += f":{self.tag}"
         return f"{text}@{self.digest}" if self.digest else text
+
+
+class ImagePlace(enum.Enum):
+    """Where images are."""
+
+    REGISTRY = "registry"
+    LAYOUT = "oci"
+    OCI_ARCHIVE = "oci-archive"
+    DOCKER_ARCHIVE = "docker-archive"
+    STORAGE = "containers-storage"
+
+
+_PLACES = {
+    **{place.value: place for place in ImagePlace},
+    "storage": ImagePlace.STORAGE,
+    "docker": ImagePlace.REGISTRY,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageAddress:
+    """An image as a recipe or a command line names it; nobody has looked whether it is there.
+
+    ``path``: the folder or file of a layout or an archive, ``name`` the image's name inside it or in the
+    storage. ``reference`` is that of an image of a registry.
+    """
+
+    place: ImagePlace
+    path: Path | None = None
+    name: str = ""
+    reference: ImageReference | None = None
+
+    @classmethod
+    def parse(cls, text: str, folder: Path) -> ImageAddress:
+        """Read ``registry/name[:tag][@digest]``, ``oci:FOLDER[:TAG]`` or the like; paths from ``folder`` on.
+
+        ValueError says what is wrong.
+        """
+        word, colon, rest = text.partition(":")
+        place = _PLACES.get(word) if colon and "/" not in word else None
+        if place is None or place is ImagePlace.REGISTRY:
+            name = text if place is None else rest.removeprefix("//")
+            return cls(place=ImagePlace.REGISTRY, reference=ImageReference.parse(name))
+        if not rest.strip("/"):
+            raise ValueError(f"{text!r} names no image")
+        if place is ImagePlace.STORAGE:
+            return cls(place=place, name=rest)
+        path, _, name = rest.partition(":")  # as containers-transports(5)
+        return cls(place=place, path=folder / path, name=name)
+
+    def __str__(self) -> str:
+        if self.reference is not None:
+            return str(self.reference)
+        if self.path is None:
+            return f"{self.place.value}:{self.name}"
+        return f"{self.place.value}:{self.path}" + (f":{self.name}" if self.name else "")

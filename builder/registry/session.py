@@ -94,6 +94,19 @@ class Registries:
         media_type = answer.headers.get("Content-Type", "").partition(";")[0].strip()
         return Received(media_type=media_type, digest=digest, payload=answer.body)
 
+    def blob(self, repository: Repository, digest: Digest, size: int) -> bytes:
+        """A small blob, proven. NotFoundError, MachineError, BuildError for other bytes."""
+        what = f"the blob {digest} of {repository}"
+        answer = self.ask(repository, Errand(rest=f"blobs/{digest}", limit=max(size, MAX_ERROR)))
+        if answer.status != OK:
+            refuse(answer, repository, what)
+        if hashlib.new(digest.algorithm, answer.body).hexdigest() != digest.encoded:
+            raise BuildError(
+                f"The registry gives other bytes for {what}",
+                hint="the registry is damaged or hostile, or a proxy changes what it says",
+            )
+        return answer.body
+
     def authorise(self, repository: Repository, digest: Digest) -> None:
         """Get in, so that :meth:`headers` has what :meth:`blob_url` needs. NotFoundError without the blob."""
         answer = self.ask(repository, Errand(rest=f"blobs/{digest}", method="HEAD"))

@@ -51,6 +51,12 @@ class FolderBlobs:
         """Look below ``blobs``."""
         return _whole(blob_path(self.folder / "blobs", digest))
 
+    def place(self, descriptor: Descriptor) -> Section:
+        """Say where a blob lies or would lie: nobody looks whether it is there."""
+        return Section(
+            path=blob_path(self.folder / "blobs", descriptor.digest), offset=0, size=descriptor.size
+        )
+
     def named(self, name: str) -> Section:
         """Look in the folder itself."""
         return _whole(self.folder / name)

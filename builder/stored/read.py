@@ -22,7 +22,7 @@ from builder.stored.stream import StoredLayer, layer_chunks
 from builder.stored.untar import DIRECTORY, LINK, SPECIAL, SYMLINK, Member, TarReader
 from builder.sysroot import Kind
 
-_MAX_LAYERS = 1000
+MAX_LAYERS = 1000
 _MAX_PATH = 4096
 _MAX_DEPTH = 4
 _SHOWN = 10
@@ -60,6 +60,11 @@ class StoredImage:
     layers: tuple[StoredLayer, ...]
     annotations: tuple[tuple[str, str], ...] = ()
     limits: Limits = Limits()
+
+    def check_count(self, entries: int) -> None:
+        """BuildError when so many entries are more than an image may have."""
+        if entries > self.limits.entries:
+            raise BuildError(f"{self.path} has more than {self.limits.entries} entries")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,11 +161,11 @@ def files(image: StoredImage) -> Iterator[ImageFile]:
 
     BuildError for a layer that is damaged, hostile (names that climb out, bombs) or not the one described.
     """
-    left = image.limits.entries
+    read = 0
     for number in range(len(image.layers)):
         for path, member, reader in layer_members(image, number):
-            left -= 1
-            _check_count(left, image)
+            read += 1
+            image.check_count(read)
             if member.kind not in SPECIAL:
                 yield as_file(path, member, reader, number)
 
@@ -192,8 +197,8 @@ def _squeezed(path: str, where: str) -> str:
     return "/" + "/".join(parts)
 
 
-def as_file(path: str, member: Member, reader: TarReader, layer: int) -> ImageFile:
-    """Make the value of a member that is no device."""
+def as_file(path: str, member: Member, reader: TarReader | None, layer: int) -> ImageFile:
+    """Make the value of a member that is no device; without ``reader`` it has no bytes."""
     whiteout = Whiteout.NONE
     folder, _, base = path.rpartition("/")
     if base.startswith(_WHITEOUT):
@@ -213,16 +218,11 @@ def as_file(path: str, member: Member, reader: TarReader, layer: int) -> ImageFi
         hardlink=normal_path(member.link, "A layer") if link else "",
         xattrs=member.xattrs,
         whiteout=whiteout,
-        payload=Payload(reader),
+        payload=Payload(reader) if reader is not None else None,
     )
 
 
 _KINDS: Mapping[bytes, Kind] = {DIRECTORY: Kind.DIRECTORY, SYMLINK: Kind.SYMLINK}
-
-
-def _check_count(left: int, image: StoredImage) -> None:
-    if left < 0:
-        raise BuildError(f"{image.path} has more than {image.limits.entries} entries")
 
 
 def _open_layout(
@@ -238,7 +238,7 @@ def _open_layout(
     manifest = parse_manifest(read_json_blob(source, chosen), f"The manifest {chosen.digest}")
     where = f"The configuration {manifest.config.digest}"
     config = parse_config(read_json_blob(source, manifest.config), where)
-    if len(manifest.layers) != len(config.diff_ids) or len(manifest.layers) > _MAX_LAYERS:
+    if len(manifest.layers) != len(config.diff_ids) or len(manifest.layers) > MAX_LAYERS:
         raise BuildError(
             f"{where} speaks of {len(config.diff_ids)} layers, its manifest of {len(manifest.layers)}"
         )
@@ -278,7 +278,9 @@ def _manifests(source: BlobSource, entries: tuple[Descriptor, ...]) -> tuple[Des
 def _choose(
     manifests: tuple[Descriptor, ...], platform: Platform | None, path: Path, names: tuple[str, ...]
 ) -> Descriptor:
-    fitting = [one for one in manifests if platform is None or one.platform in {None, platform}]
+    fitting = [
+        one for one in manifests if platform is None or one.platform is None or one.platform.runs(platform)
+    ]
     if len(fitting) == 1:
         return fitting[0]
     platforms = sorted({str(one.platform) for one in (fitting or manifests) if one.platform})[:_SHOWN]
@@ -306,7 +308,7 @@ def _open_docker_archive(source: BlobSource, path: Path, name: str, limits: Limi
     members = texts(fitting[0], "Layers", where)
     section = source.named(text(fitting[0], "Config", where))
     config = parse_config(read_section(section, where), f"{path}: the configuration")
-    if len(members) != len(config.diff_ids) or len(members) > _MAX_LAYERS:
+    if len(members) != len(config.diff_ids) or len(members) > MAX_LAYERS:
         raise BuildError(
             f"{path}: the configuration speaks of {len(config.diff_ids)} layers, not of {len(members)}"
         )

@@ -22,30 +22,34 @@ def tree(image: StoredImage) -> Iterator[ImageFile]:
     Bytes can be read until the iterator moves on. BuildError as for ``files``, and for two entries of one
     path in a layer and for hard links to nothing: engines differ about what those mean.
     """
-    above = _Above()
-    pending: list[_Link] = []
+    above = Above()
+    pending: list[Link] = []
     entries = 0
     for number in reversed(range(len(image.layers))):
-        layer = _Layer(image.layers[number].name)
+        layer = LayerNames(image.layers[number].name)
         for path, member, reader in layer_members(image, number):
             entries += 1
-            if entries > image.limits.entries:
-                raise BuildError(f"{image.path} has more than {image.limits.entries} entries")
+            image.check_count(entries)
             file = as_file(path, member, reader, number)
             layer.take(file, special=member.kind in SPECIAL)
             if member.kind in SPECIAL or file.whiteout is not Whiteout.NONE or above.hides(file.path):
                 continue
             if file.hardlink:
-                pending.append(_Link(file, file.hardlink))
+                pending.append(Link(file, file.hardlink))
             else:
                 yield file
         here, pending = layer.resolve(pending)
         if here:
             yield from _linked(image, number, here)
         above.lay(layer)
+    check_links(pending, str(image.path))
+
+
+def check_links(pending: list[Link], where: str) -> None:
+    """BuildError when there are hard links left that no layer has a file for."""
     if pending:
         file = pending[0].file
-        raise BuildError(f"{image.path} links {file.path!a} to {file.hardlink!a}, which is no file of it")
+        raise BuildError(f"{where} links {file.path!a} to {file.hardlink!a}, which is no file of it")
 
 
 def flatten(image: StoredImage) -> dict[str, ImageFile]:
@@ -55,14 +59,14 @@ def flatten(image: StoredImage) -> dict[str, ImageFile]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Link:
+class Link:
     """A visible hard link, and the path below which its file is looked for next."""
 
     file: ImageFile
     target: str
 
 
-def _linked(image: StoredImage, number: int, links: Mapping[str, list[_Link]]) -> Iterator[ImageFile]:
+def _linked(image: StoredImage, number: int, links: Mapping[str, list[Link]]) -> Iterator[ImageFile]:
     for path, member, reader in layer_members(image, number):
         if path not in links or member.kind in {LINK, DIRECTORY} or member.kind in SPECIAL:
             continue
@@ -80,7 +84,7 @@ def _bytes_of(image: StoredImage, number: int, wanted: str) -> Iterator[bytes]:
             return
 
 
-class _Layer:
+class LayerNames:
     """What one layer holds and takes away."""
 
     def __init__(self, name: str) -> None:
@@ -104,16 +108,16 @@ class _Layer:
         if file.hardlink:
             self._links[path] = file.hardlink
 
-    def resolve(self, pending: list[_Link]) -> tuple[dict[str, list[_Link]], list[_Link]]:
+    def resolve(self, pending: list[Link]) -> tuple[dict[str, list[Link]], list[Link]]:
         """Part links into those whose file is in this layer, by its path, and those that look below."""
-        here: dict[str, list[_Link]] = {}
-        below: list[_Link] = []
+        here: dict[str, list[Link]] = {}
+        below: list[Link] = []
         for link in pending:
             target = self._first_name(link.target)
             if target in self.others:
                 here.setdefault(target, []).append(link)
             else:
-                below.append(_Link(link.file, target))
+                below.append(Link(link.file, target))
         return here, below
 
     def _first_name(self, path: str) -> str:
@@ -124,7 +128,7 @@ class _Layer:
         return "" if path in seen else path
 
 
-class _Above:
+class Above:
     """What the layers above say of a lower path."""
 
     def __init__(self) -> None:
@@ -132,7 +136,7 @@ class _Above:
         self._closed: set[str] = set()
         self._covered: dict[str, bool] = {}
 
-    def lay(self, layer: _Layer) -> None:
+    def lay(self, layer: LayerNames) -> None:
         """Lay one more layer, below those that were laid before."""
         self._seen |= layer.folders | layer.others | layer.gone
         self._closed |= layer.others | layer.gone | layer.emptied
