@@ -13,7 +13,10 @@ import click
 from builder.cli.options import folders
 from builder.progress import human_size
 
-_ROOMS = ("releases", "indexes", "locks", "packages", "trees", "downloads", "elf", "receipts", "staging")
+_ROOMS = (
+    *("releases", "indexes", "locks", "packages", "images", "layers", "trees"),
+    *("downloads", "elf", "receipts", "staging"),
+)
 """Folders of the cache that any build makes again. The vulnerability database is not among them."""
 
 

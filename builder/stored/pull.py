@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -290,6 +291,7 @@ def _read_proven(path: Path, digest: Digest) -> bytes | None:
     try:
         with path.open("rb") as stream:
             payload = stream.read(MAX_JSON + 1)
+            os.utime(stream.fileno())  # as for layers
     except OSError:
         return None
     if len(payload) > MAX_JSON or hashlib.new(digest.algorithm, payload).hexdigest() != digest.encoded:
@@ -306,10 +308,14 @@ def _recall(memory: Path) -> tuple[Digest, float] | None:
 
 
 def _is_there(blobs: Path, layer: Descriptor) -> bool:
+    path = blob_path(blobs, layer.digest)
     try:
-        return blob_path(blobs, layer.digest).stat().st_size == layer.size
+        if path.stat().st_size != layer.size:
+            return False
+        os.utime(path)  # somebody still wants it: see the sweeper of the cache
     except OSError:
         return False
+    return True
 
 
 def _fetch(image: RemoteImage, layers: tuple[Descriptor, ...], door: ImageDoor) -> None:

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from builder.errors import BuildError
-from builder.stored.read import open_image
+from builder.stored.layers import LayerStore, final_tree
+from builder.stored.read import StoredImage, open_image
 from builder.stored.tree import flatten, tree
-from builder.sysroot import Kind
+from builder.sysroot import Kind, read_content
 from tests.support.images import foreign_layout, member, tar_of
 
 
@@ -18,7 +19,18 @@ def seen(tmp_path: Path, *tars: bytes) -> dict[str, str]:
     for file in tree(image):
         assert file.path not in found
         found[file.path] = file.target or b"".join(file.chunks()).decode()
+    assert unpacked(tmp_path / "layers", image) == found
+    assert unpacked(tmp_path / "layers", image) == found, "and from the store"
     return found
+
+
+def unpacked(folder: Path, image: StoredImage) -> dict[str, str]:
+    store = LayerStore(folder)
+    layers = [store.unpack(image, number) for number in range(len(image.layers))]
+    return {
+        path: one.file.target or (read_content(one.content).decode() if one.content else "")
+        for path, one in final_tree(layers, where="it").items()
+    }
 
 
 def directory(name: str) -> tuple[tarfile.TarInfo, bytes]:
