@@ -68,7 +68,7 @@ def put_image(
         "digest": fake.put_blob("app", payload),
         "size": len(payload),
     }
-    document = {
+    document: dict[str, Any] = {
         "schemaVersion": 2,
         "mediaType": f"{KIND}.manifest.v1+json",
         "config": described,
