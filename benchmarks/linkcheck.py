@@ -102,13 +102,13 @@ def measure(root: Path, program: str, runs: int) -> None:
     objects = [program, *scope.libraries]
     nodes = [node for path in objects if (node := image.get(path)) is not None]
     symbols = [found for node in nodes if (found := known.symbols(node)) is not None]
-    keys = sum(len(found.wanted) + len(found.given) for found in symbols)
+    keys = sum(len(found.wanted) + len(found.given()) for found in symbols)
 
     def ours() -> int:  # with the headers, that a build has read before
         facts = ElfFacts(None)
         list(facts.elf_nodes(nodes))
         check = _Check(image, facts, Resolver(image, facts))
-        check.program(program)
+        check.judge(check.places([program], plugins=False))
         assert not check.warnings, check.warnings
         return len(check.problems)
 

@@ -139,13 +139,13 @@ class Tables:
         return highest >> (32 if self._headers.elf_class == _WIDE else 8)
 
 
-def chain(table: Table, record: Record, next_field: str, at: int) -> Iterator[tuple[int, dict[str, int]]]:
+def chain(table: Table, record: Record, next_field: str, at: int) -> Iterator[tuple[int, tuple[int, ...]]]:
     """Walk records that each say how far the next one is, 0 at the end; give each one's place and fields."""
+    step = record.names[next_field]
     for _ in range(_MAX_CHAIN):
-        values = table.record(record, at)
-        fields = {name: values[index] for name, index in record.names.items()}
+        fields = table.record(record, at)
         yield at, fields
-        if not fields[next_field]:
+        if not fields[step]:
             return
-        at += fields[next_field]
+        at += fields[step]
     raise DamagedError(f"a list of versions has more than {_MAX_CHAIN} entries")

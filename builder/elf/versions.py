@@ -52,11 +52,11 @@ def _definitions(tables: Tables, strings: bytes, layout: Layout, names: dict[int
     table = tables.table("DT_VERDEF", "list of defined versions")
     if table is None:
         return
-    for at, entry in chain(table, layout.definition, "vd_next", 0):
-        (name_at, _) = table.record(layout.definition_aux, at + entry["vd_aux"])
+    for at, (_, flags, number, _, _, first, _) in chain(table, layout.definition, "vd_next", 0):
+        (name_at, _) = table.record(layout.definition_aux, at + first)
         name = _string(strings, name_at)
-        if not entry["vd_flags"] & _FLAG_BASE:
-            names.setdefault(entry["vd_ndx"] & _NUMBER, name)
+        if not flags & _FLAG_BASE:
+            names.setdefault(number & _NUMBER, name)
         yield _text(name)
 
 
@@ -65,15 +65,15 @@ def _needs(tables: Tables, strings: bytes, layout: Layout, names: dict[int, byte
     if table is None:
         return
     left = _MAX_NEEDS
-    for at, entry in chain(table, layout.need, "vn_next", 0):
-        file = _text(_string(strings, entry["vn_file"]))
-        for _, aux in chain(table, layout.need_aux, "vna_next", at + entry["vn_aux"]):
+    for at, (_, _, file_at, first, _) in chain(table, layout.need, "vn_next", 0):
+        file = _text(_string(strings, file_at))
+        for _, (_, flags, number, name_at, _) in chain(table, layout.need_aux, "vna_next", at + first):
             left -= 1
             if left < 0:
                 raise DamagedError(f"it requires more than {_MAX_NEEDS} versions")
-            name = _string(strings, aux["vna_name"])
-            names.setdefault(aux["vna_other"] & _NUMBER, name)
-            yield VersionNeed(file=file, version=_text(name), weak=bool(aux["vna_flags"] & _FLAG_WEAK))
+            name = _string(strings, name_at)
+            names.setdefault(number & _NUMBER, name)
+            yield VersionNeed(file=file, version=_text(name), weak=bool(flags & _FLAG_WEAK))
 
 
 def _string(strings: bytes, at: int) -> bytes:

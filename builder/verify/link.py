@@ -9,7 +9,7 @@ these nothing is said, and versions of files that its own libraries do not load 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from builder.elf.closure import Resolver
@@ -20,9 +20,6 @@ from builder.elf.symbols import ElfSymbols
 from builder.sysroot import Node, Sysroot
 from builder.verify.linkwords import no_versions, not_loaded, undefined, version_missing
 
-_NOTHING = ElfSymbols(
-    wanted=frozenset(), weak=frozenset(), given=frozenset(), needs=(), defines=(), versioned=False
-)
 _MOST_SYMBOLS = 5
 """Undefined symbols of one object that are told one by one."""
 
@@ -62,12 +59,12 @@ def check_links(
     """
     check = _Check(image, facts, Resolver(image, facts, library_path=library_path, cache=cache))
     objects = [(node, elf) for node, elf in facts.elf_nodes(image) if elf.dynamic]
-    for node, elf in objects:
-        if elf.interpreter is not None:
-            check.program(node.path)
-    for node, elf in objects:
-        if node.path not in check.judged and elf.is_library:
-            check.plugin(node.path)
+    programs = check.places(
+        (node.path for node, elf in objects if elf.interpreter is not None), plugins=False
+    )
+    loaded = {path for place in programs for path in place.objects}
+    plugins = (node.path for node, elf in objects if elf.is_library and node.path not in loaded)
+    check.judge((*programs, *check.places(plugins, plugins=True)))
     return LinkReport(problems=tuple(check.problems.values()), warnings=tuple(check.warnings))
 
 
@@ -92,37 +89,33 @@ class _Check:
         self._facts = facts
         self._resolver = resolver
         self._proved: dict[str, frozenset[str]] = {}
-        self._files: dict[str, tuple[ElfSymbols, ElfObject | None]] = {}
-        self.judged: set[str] = set()
+        self._files: dict[str, tuple[ElfSymbols | None, ElfObject | None]] = {}
+        self._given: dict[str, frozenset[bytes]] = {}
+        self._names: frozenset[bytes] = frozenset()
         self.problems: dict[tuple[str, str], LinkProblem] = {}
         self.warnings: dict[str, None] = {}
 
-    def program(self, root: str) -> None:
-        """Check every object of the process that starts with ``root``."""
-        place = self._place(root, is_program=True)
-        if place is not None:
-            self.judged.update(place.objects)
+    def places(self, roots: Iterable[str], *, plugins: bool) -> tuple[_Place, ...]:
+        """Give the processes that start with the programs ``roots``, or (``plugins``) load these by name."""
+        scopes = ((root, self._resolver.scope(root)) for root in roots)
+        return tuple(_place(scope, plugins=plugins) for _, scope in scopes if scope is not None)
+
+    def judge(self, places: Collection[_Place]) -> None:
+        """Check every object of the processes of programs, and what plug-ins ask of their own libraries."""
+        paths = {path for place in places for path in place.objects}
+        symbols = [found for path in paths if (found := self._file(path)[0]) is not None]
+        self._names = frozenset(key.partition(b"@")[0] for found in symbols for key in found.wanted)
+        self._given.clear()
+        for place in places:
             present = frozenset(place.objects)
-            for path in place.objects:
+            for path in place.objects if place.is_program else (place.scope.root,):
                 if not self._proved.get(path, _UNPROVED) <= present:
                     self._object(path, place)
 
-    def plugin(self, root: str) -> None:
-        """Check what a shared object asks of its own libraries."""
-        place = self._place(root, is_program=False)
-        if place is not None:
-            self._object(root, place)
-
-    def _place(self, root: str, *, is_program: bool) -> _Place | None:
-        scope = self._resolver.scope(root)
-        if scope is None:
-            return None
-        loader = (scope.interpreter or "").rpartition("/")[2]
-        is_musl = loader.startswith("ld-musl-") or any(name.startswith("libc.musl-") for name in scope.names)
-        return _Place(scope, is_program, is_musl)
-
     def _object(self, path: str, place: _Place) -> None:
         symbols, elf = self._file(path)
+        if symbols is None:
+            return
         used: set[str] = set()
         bad = set() if place.is_musl else set(self._versions(path, symbols, place, used))
         complete = not any(not missing.optional for missing in place.scope.missing)
@@ -147,7 +140,8 @@ class _Check:
                     self._tell(path, need.version, not_loaded(path, need.version, need.file), place)
                 continue
             used.add(provider)
-            defines = self._file(provider)[0].defines
+            found = self._file(provider)[0]
+            defines = found.defines if found is not None else ()
             if not defines:
                 self.warnings[no_versions(path, provider)] = None
             elif need.version not in defines and not need.weak:
@@ -189,7 +183,7 @@ class _Check:
         for path in order:
             if not rest:
                 return rest
-            left = rest - self._file(path)[0].given
+            left = rest - self._answers(path)
             if len(left) < len(rest):
                 used.add(path)
                 rest = left
@@ -200,10 +194,24 @@ class _Check:
         name, mark, _ = key.partition(b"@")
         for path in order if mark else ():
             symbols = self._file(path)[0]
-            if (name + mark if symbols.versioned else name) in symbols.given:
+            versioned = symbols is not None and symbols.versioned
+            if (name + mark if versioned else name) in self._answers(path):
                 used.add(path)
                 return True
         return False
+
+    def _answers(self, path: str) -> frozenset[bytes]:
+        """Give the keys that the file at ``path`` answers, of all that anybody here asks for."""
+        known = self._given.get(path)
+        if known is None:
+            symbols = self._file(path)[0]
+            try:
+                known = symbols.given(self._names) if symbols is not None else frozenset()
+            except ElfError as error:
+                self._warn(path, error)
+                known = frozenset()
+            self._given[path] = known
+        return known
 
     def _tell_undefined(self, path: str, keys: frozenset[bytes], place: _Place) -> None:
         names = sorted(key.decode("utf-8", "surrogateescape") for key in keys)
@@ -221,19 +229,28 @@ class _Check:
         )
         self.problems.setdefault((dependent, name), problem)
 
-    def _file(self, path: str) -> tuple[ElfSymbols, ElfObject | None]:
+    def _file(self, path: str) -> tuple[ElfSymbols | None, ElfObject | None]:
         known = self._files.get(path)
         if known is None:
             node = self._image.get(path)
-            known = self._files[path] = (_NOTHING, None) if node is None else self._read(node)
+            known = self._files[path] = (None, None) if node is None else self._read(node)
         return known
 
-    def _read(self, node: Node) -> tuple[ElfSymbols, ElfObject | None]:
+    def _read(self, node: Node) -> tuple[ElfSymbols | None, ElfObject | None]:
         try:
-            return self._facts.symbols(node) or _NOTHING, self._facts.of(node)
+            return self._facts.symbols(node), self._facts.of(node)
         except ElfError as error:
-            self.warnings[f"The symbols of {node.path} are not checked: {error.reason}"] = None
-            return _NOTHING, None
+            self._warn(node.path, error)
+            return None, None
+
+    def _warn(self, path: str, error: ElfError) -> None:
+        self.warnings[f"The symbols of {path} are not checked: {error.reason}"] = None
+
+
+def _place(scope: Scope, *, plugins: bool) -> _Place:
+    loader = (scope.interpreter or "").rpartition("/")[2]
+    is_musl = loader.startswith("ld-musl-") or any(name.startswith("libc.musl-") for name in scope.names)
+    return _Place(scope, not plugins, is_musl)
 
 
 _UNPROVED = frozenset({""})

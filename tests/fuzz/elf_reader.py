@@ -32,7 +32,16 @@ else:
 
 if atheris is not None and __name__ == "__main__":
     with atheris.instrument_imports(include=["builder.elf"]):
-        from builder.elf import data, notes, reader, strings, symbols, tables, versions  # noqa: F401 (instrumented)
+        from builder.elf import (  # noqa: F401 (instrumented)
+            data,
+            notes,
+            reader,
+            strings,
+            symbols,
+            symboltable,
+            tables,
+            versions,
+        )
 
 from builder.elf.data import ElfData
 from builder.elf.object import ElfError, ElfObject
@@ -50,7 +59,10 @@ def one_input(data: bytes) -> None:
     with contextlib.suppress(ElfError):
         found = read_elf(data, name="x")
         assert ElfObject.from_json(found.to_json()) == found
-    for read in (read_symbols, read_references, named_paths):
+    with contextlib.suppress(ElfError):
+        symbols = read_symbols(data, name="x")
+        assert symbols.given({b"free"}) <= symbols.given()
+    for read in (read_references, named_paths):
         with contextlib.suppress(ElfError):
             read(data, name="x")
     with contextlib.suppress(ElfError):

@@ -55,7 +55,7 @@ def _told(path: str) -> tuple[set[str], set[str], bool]:
 
 def _ours(path: str, host: Sysroot, facts: ElfFacts, resolver: Resolver) -> tuple[set[str], set[str]]:
     check = _Check(host, facts, resolver)
-    check.program(path)
+    check.judge(check.places([path], plugins=False))
     symbols: set[str] = set()
     versions: set[str] = set()
     for problem in check.problems.values():

@@ -51,9 +51,11 @@ def test_what_is_written_is_read(
     undefined = [one for one in symbols if not one.defined]
     assert len(found.wanted | found.weak) == len({(one.name, one.version) for one in undefined})
     assert found.wanted | found.weak <= set(keys)
-    named = {key for key in found.given if not key.endswith(b"@") and b"@" in key}
+    named = {key for key in found.given() if not key.endswith(b"@") and b"@" in key}
     defined = {f"{one.name}@{one.version}".encode() for one in symbols if one.defined and one.version}
     assert named == defined
+    for name in {one.name.encode() for one in symbols}:
+        assert found.given({name}) == {key for key in found.given() if key.partition(b"@")[0] == name}
 
 
 @settings(max_examples=200, deadline=None)
@@ -95,7 +97,7 @@ def test_pyelftools_reads_the_same_symbols_and_versions_from_real_files() -> Non
 def _ours(found: ElfSymbols) -> dict[str, object]:
     return {
         "references": {key.decode("latin-1") for key in found.wanted | found.weak},
-        "defined": {key.decode("latin-1") for key in found.given if not key.endswith(b"@") and b"@" in key},
+        "defined": {key.decode("latin-1") for key in found.given() if not key.endswith(b"@") and b"@" in key},
         "needs": [(need.file, need.version) for need in found.needs],
         "defines": list(found.defines),
     }

@@ -70,7 +70,7 @@ GIVEN: dict[str, tuple[tuple[Symbol, ...], tuple[str, ...], set[bytes]]] = {
 def test_what_definitions_answer(
     symbols: tuple[Symbol, ...], defines: tuple[str, ...], given: set[bytes]
 ) -> None:
-    assert _of(*symbols, defines=defines).given == given
+    assert _of(*symbols, defines=defines).given() == given
 
 
 def test_references_keep_versions_and_weakness() -> None:
@@ -92,7 +92,7 @@ def test_versions_are_listed_with_the_files_own_name() -> None:
 def test_a_variable_copied_from_a_library_is_wanted_from_it() -> None:
     found = _of(Symbol(name="stdout", version="GLIBC_2.2.5", file=LIBC, kind=1))
     assert found.wanted == {b"stdout@GLIBC_2.2.5"}
-    assert not found.given
+    assert not found.given()
 
 
 _TABLES = Tables(
@@ -113,7 +113,7 @@ def test_every_class_order_and_hash_table(tables: Tables, size: int, machine: in
     found = _read(tables, elf_class=size, little_endian=little, machine=machine)
     assert found.wanted == {b"free@GLIBC_2.2.5"}
     assert found.weak == {b"opt"}
-    assert found.given == {b"mine@V1", b"mine"}
+    assert found.given() == {b"mine@V1", b"mine"}
 
 
 def test_definitions_that_the_hash_table_passes_over_are_never_found() -> None:
@@ -121,7 +121,7 @@ def test_definitions_that_the_hash_table_passes_over_are_never_found() -> None:
     at = body.index(struct.pack("<4I", 1, 1, 1, 0))
     body[at + 4 : at + 8] = struct.pack("<I", 2)  # the table starts with the second symbol
     body[at + 24 : at + 28] = struct.pack("<I", 2)
-    assert read_symbols(bytes(body), name="x").given == {b"g"}
+    assert read_symbols(bytes(body), name="x").given() == {b"g"}
 
 
 def test_names_may_share_their_ends() -> None:
@@ -133,7 +133,7 @@ def test_names_may_share_their_ends() -> None:
 def test_a_file_without_symbols_has_none() -> None:
     found = read_symbols(mkelf(Spec()), name="x")
     nothing: frozenset[bytes] = frozenset()
-    assert (found.wanted, found.weak, found.given) == (nothing, nothing, nothing)
+    assert (found.wanted, found.weak, found.given()) == (nothing, nothing, nothing)
     assert (found.needs, found.defines, found.versioned) == ((), (), False)
 
 
@@ -141,7 +141,7 @@ def test_references_are_those_of_the_whole_table() -> None:
     for body in seeds():
         found = read_symbols(body, name="x")
         names = {key.partition(b"@")[0].decode() for key in found.wanted | found.weak}
-        if found.given:  # an empty GNU hash table and no relocations: nothing tells how many there are
+        if found.given():  # an empty GNU hash table and no relocations: nothing tells how many there are
             assert read_references(body, name="x") == names
 
 
@@ -149,7 +149,17 @@ def test_references_are_those_of_the_whole_table() -> None:
 def test_a_file_cut_anywhere_is_read_or_is_an_error(cut: int) -> None:
     body = seeds()[0]
     with contextlib.suppress(ElfError):
-        read_symbols(body[: len(body) - cut], name="x")
+        read_symbols(body[: len(body) - cut], name="x").given()
+
+
+def test_definitions_can_be_asked_for_by_name() -> None:
+    found = _of(
+        *(Symbol(name="f", version="V1"), Symbol(name="g"), Symbol(name="f", version="V2", hidden=True)),
+        defines=("V1", "V2"),
+    )
+    assert found.given({b"f", b"h"}) == {b"f@V1", b"f", b"f@V2"}
+    assert found.given({b"g"}) == {b"g", b"g@"}
+    assert found.given(()) == frozenset()
 
 
 def _tag(body: bytes, tag: int, value: int) -> bytes:
@@ -177,8 +187,10 @@ def test_many_symbols_that_share_one_long_name_are_an_error() -> None:
     at = body.index(struct.pack("<BBHQQ", 0x12, 0, 1, 0x1000, 0)) - 4
     for number in range(400):
         body[at + 24 * number : at + 24 * number + 4] = struct.pack("<I", 2 + number)
-    with pytest.raises(ElfError, match="overlap too much"):
-        read_symbols(bytes(body), name="x")
+    found = read_symbols(bytes(body), name="x")
+    for names in (None, {b"f"}):
+        with pytest.raises(ElfError, match="overlap too much"):
+            found.given(names)
 
 
 def test_a_list_of_versions_that_does_not_end_is_an_error() -> None:
