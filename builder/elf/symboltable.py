@@ -81,10 +81,6 @@ class SymbolTable:
     def _places(self) -> array[int]:
         return self._column("st_name")
 
-    @cached_property
-    def _longest(self) -> int:
-        return max(map(len, self.strings.split(b"\0")))
-
     def _column(self, field: str) -> array[int]:
         form, index = self._record.format, self._record.names[field]
         order, codes = form.format[0], form.format[1:]
@@ -107,14 +103,15 @@ class SymbolTable:
         if max(places, default=0) >= len(strings):
             raise DamagedError("the name of a symbol lies outside its string table")
         left = _NAMES_PER_STRING * len(strings)
-        if (
-            self._longest * len(places) > left
-        ):  # else nothing can be too much, and nothing needs to be counted
-            for at in places:
-                left -= index(0, at) - at
-                if left < 0:
-                    raise DamagedError("the names of its symbols overlap too much")
-        return [strings[at : index(0, at)] for at in places]
+        step = max(1, _MAX_STRINGS // len(strings))  # however long they are, a few too many do no harm
+        names: list[bytes] = []
+        for start in range(0, len(places), step):
+            some = [strings[at : index(0, at)] for at in places[start : start + step]]
+            left -= sum(map(len, some))
+            if left < 0:
+                raise DamagedError("the names of its symbols overlap too much")
+            names += some
+        return names
 
 
 def _is_there(row: Row) -> bool:

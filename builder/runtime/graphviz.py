@@ -9,10 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from builder.elf.data import ElfData
 from builder.elf.object import ElfError
 from builder.sysroot import Kind, Node, Sysroot, read_content
+
+if TYPE_CHECKING:  # it imports elftools: only where there are plug-ins
+    from builder.elf.data import ElfData
 
 NAME = "graphviz-plugins"
 """What rules call it."""
@@ -81,6 +84,8 @@ def _plugin(node: Node, target: Node) -> Plugin | None:
     match = _PLUGIN.fullmatch(node.path)
     if match is None or target.kind is not Kind.FILE or target.content is None:
         return None
+    from builder.elf.data import ElfData  # noqa: PLC0415 (see above)
+
     data = ElfData(read_content(target.content), name=target.path)
     start = data.address(f"gvplugin_{match['name']}_LTX_library")
     if start is None:
