@@ -6,7 +6,7 @@ musl: ldso/dynlink.c, load_deps). Files, folders and search results are shared b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from builder.elf.facts import ElfFacts
@@ -27,6 +27,7 @@ __all__ = [
     "INTERPRETER",
     "Edge",
     "ElfClosure",
+    "GrowingClosure",
     "MissingLibrary",
     "Resolver",
     "Scope",
@@ -36,6 +37,9 @@ __all__ = [
 ]
 
 ANOTHER_ROOT = "loaded by another root"
+
+_Key = tuple[str, str, str]
+"""Dependent, name, provider."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,18 +128,13 @@ class Resolver:
         counts for it. Raises ResolutionError for a root that is not in the sysroot, BuildError when bytes
         cannot be read.
         """
-        union = _Union()
-        warnings: dict[str, None] = {}
-        for path in roots:
-            try:
-                root = self._root(path)
-            except ElfError as error:
-                warnings[error.message] = None
-                continue
-            if root is not None:
-                union.objects.setdefault(root.path, root)
-                self._process(root, union)
-        return self._settled(union, tuple(warnings))
+        growing = self.begin()
+        growing.grow(roots)
+        return growing.closure()
+
+    def begin(self) -> GrowingClosure:
+        """Give a closure without roots: they are added as they become known."""
+        return GrowingClosure(self._root, self._process, self._tree.warnings)
 
     def dlopen(self, dependent: str, names: tuple[str, ...]) -> ElfClosure:
         """Find what the object at ``dependent`` gets when it opens the first of ``names`` that is found.
@@ -153,7 +152,7 @@ class Resolver:
         root = self._root(dependent)
         if root is None:
             raise ResolutionError(f"{dependent} opens no libraries: it is not ELF", hint="name an ELF file")
-        union = _Union()
+        union = self.begin()
         union.objects[root.path] = root
         host = self._programs.get(root.path) or self._plugins.get(root.path)
         if host is None:
@@ -161,20 +160,7 @@ class Resolver:
             process.dlopen(process.main, names)
         else:
             host[0].fork(union).dlopen(host[1], names)
-        return self._settled(union, ())
-
-    def _settled(self, union: _Union, warnings: tuple[str, ...]) -> ElfClosure:
-        missing = tuple(union.settle())
-        notes = (
-            f"{found.path} has a damaged note about libraries it opens at run time: {found.elf.bad_notes}"
-            for found in union.objects.values()
-            if found.elf.bad_notes
-        )
-        return ElfClosure(
-            edges=tuple(union.edges.values()),
-            missing=missing,
-            warnings=(*warnings, *self._tree.warnings, *notes),
-        )
+        return union.closure()
 
     def scope(self, root: str) -> Scope | None:
         """Say what one program or shared object loads, by itself and in order; None when it is no ELF file.
@@ -204,7 +190,7 @@ class Resolver:
         if root.elf.interpreter is not None:
             process.need_interpreter()
         process.run()
-        if isinstance(union, _Union):
+        if isinstance(union, GrowingClosure):
             hosts = self._plugins if elf.interpreter is None else self._programs
             for loaded in process.loaded():
                 hosts.setdefault(loaded.found.path, (process, loaded))
@@ -230,30 +216,70 @@ def _tree_with_cache(sysroot: Sysroot, facts: ElfFacts, cache: bytes | None) -> 
         return tree
 
 
-class _Union:
-    """What all roots need together."""
+class GrowingClosure:
+    """What roots need together, each of them closed over once; made by :meth:`Resolver.begin`."""
 
     wants_known = True
 
-    def __init__(self) -> None:
-        self.edges: dict[tuple[str, str, str], Edge] = {}
-        self.objects: dict[str, Found] = {}
+    def __init__(
+        self,
+        find: Callable[[str], Found | None],
+        load: Callable[[Found, Record], None],
+        warnings: Collection[str],
+    ) -> None:
+        self._find = find
+        self._load = load
+        self._tree_warnings = warnings
+        self._warnings: dict[str, None] = {}
+        self._edges: dict[_Key, Edge] = {}
+        self._fresh: dict[_Key, Edge] = {}
         self._missing: dict[tuple[str, str], MissingLibrary] = {}
         self._final: set[tuple[str, str]] = set()
+        self.objects: dict[str, Found] = {}
+
+    def grow(self, roots: Iterable[str]) -> tuple[Edge, ...]:
+        """Close over ``roots`` too; give the edges that are new, or cross more links than before.
+
+        Raises as :meth:`Resolver.closure`.
+        """
+        self._fresh.clear()
+        for path in roots:
+            try:
+                root = self._find(path)
+            except ElfError as error:
+                self._warnings[error.message] = None
+                continue
+            if root is not None:
+                self.objects.setdefault(root.path, root)
+                self._load(root, self)
+        return tuple(self._fresh.values())
+
+    def closure(self) -> ElfClosure:
+        """Give everything so far, with what is missing if no root comes any more."""
+        missing = tuple(self._settle())
+        notes = (
+            f"{found.path} has a damaged note about libraries it opens at run time: {found.elf.bad_notes}"
+            for found in self.objects.values()
+            if found.elf.bad_notes
+        )
+        return ElfClosure(
+            edges=tuple(self._edges.values()),
+            missing=missing,
+            warnings=(*self._warnings, *self._tree_warnings, *notes),
+        )
 
     def add(self, dependent: Found, name: str, provider: Found, links: tuple[Node, ...], rule: str) -> None:
         """Record an edge; one that was searched for takes the place of one that says "already loaded"."""
         key = (dependent.path, name, provider.path)
-        known = self.edges.get(key)
+        known = self._edges.get(key)
         if known is not None:
             if rule == ALREADY_LOADED or links == known.links:
                 return
             links = tuple(dict.fromkeys((*known.links, *links)))
             rule = rule if known.rule == ALREADY_LOADED else known.rule
         self.objects.setdefault(provider.path, provider)
-        self.edges[key] = Edge(
-            dependent=dependent.path, name=name, provider=provider.path, links=links, rule=rule
-        )
+        edge = Edge(dependent=dependent.path, name=name, provider=provider.path, links=links, rule=rule)
+        self._edges[key] = self._fresh[key] = edge
 
     def miss(self, missing: MissingLibrary, *, final: bool) -> None:
         """Record a missing name; ``final``: no other root can help (the process starts with this one)."""
@@ -263,7 +289,7 @@ class _Union:
         if final:
             self._final.add(key)
 
-    def settle(self) -> Iterator[MissingLibrary]:
+    def _settle(self) -> Iterator[MissingLibrary]:
         """Give what is missing in the end; names that another root brings into the process become edges."""
         present: dict[tuple[object, str], Found] = {}
         for found in self.objects.values():

@@ -27,6 +27,9 @@ _HEAD = 4096
 _SMALLEST = 52
 """Bytes of a 32-bit ELF header; nothing shorter is ELF."""
 _PATHS = "paths"
+_CALLS = "calls"
+_MOST_CALLS = 16
+"""How many answers to different words are kept for one package."""
 
 _Place = tuple[Path, int, int]
 
@@ -132,6 +135,26 @@ class ElfFacts:
 
         return self._names(_PATHS, node, read)
 
+    def remembered(
+        self, content: Content, words: Iterable[str], read: Callable[[], Iterable[str]]
+    ) -> tuple[str, ...]:
+        """Give what ``read`` finds, sorted, when it looks for ``words`` in the package that has ``content``.
+
+        It is only called where that is not known yet: the bytes of a package never change.
+        """
+        shelf = self._shelf(content.store.name if content.sha256 else "")
+        key = _digest("\n".join(sorted(words)))
+        known = shelf.names(_CALLS, key) if content.sha256 else None
+        if known is None or isinstance(known, str):
+            known = frozenset(read())
+            if content.sha256:
+                lists = shelf.lists.setdefault(_CALLS, {})
+                lists[key] = sorted(known)
+                for old in list(lists)[:-_MOST_CALLS]:
+                    del lists[old]
+                shelf.changed = True
+        return tuple(sorted(known))
+
     def symbols(self, node: Node) -> ElfSymbols | None:
         """Read the dynamic symbols of the file at ``node``, once a run; None for a file that is not ELF.
 
@@ -208,7 +231,7 @@ class ElfFacts:
             # Files without a checksum share a shelf that is never read or written: "" is no store's name.
             shelf = read_shelf(self._file(self._cache, name)) if self._cache and name else Shelf()
             if self._watched:  # what was learnt for other symbols has had its day
-                kept = (self._imports, self._contains, _PATHS)
+                kept = (self._imports, self._contains, _PATHS, _CALLS)
                 shelf.lists = {kind: names for kind, names in shelf.lists.items() if kind in kept}
             self._shelves[name] = shelf
         return shelf

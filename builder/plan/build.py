@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from builder.elf.facts import ElfFacts
@@ -40,27 +40,12 @@ def make_plan(
     features = _made_entries(recipe, closure, sysroot)
     present = closure.packages() | {entry.package for entry in features}
     needed = _with_folders(_with_copyright(closure, present, sysroot), sysroot)
-    accounts = make_accounts(
-        recipe.users,
-        recipe.groups,
-        [item.node for item in needed if item.node.package],
-        configuration=local.configured,
-        present=present,
-        asked=_asked(recipe, local),
-    )
-    _check_user(recipe, accounts)
+    accounts = _accounts(recipe, local, needed, present)
     entries = _entries(needed, accounts, local)
     _add_new(entries, features)
-    libraries = _library_cache(entries, sysroot, facts)
-    _add_new(entries, system_entries(accounts, nsswitch=libraries is not None))
-    _add_new(entries, [libraries] if libraries else [])
-    _add_new(entries, start_folders(recipe.config, recipe.users, accounts))
+    _add_new(entries, _system(recipe, accounts, _library_cache(entries, sysroot, facts)))
     packages = planned_packages(entries.values(), sysroot.packages)
-    _add_new(entries, _records(entries, sysroot))
-    _add_new(entries, [record_entry(())])  # its folders are in it
-    _add_new(entries, missing_parents(entries))
-    _check_folders(entries)
-    add_record(entries)
+    _add_records(entries, sysroot)
     scripts = tuple(report for report in local.configured.scripts if report.package in present)
     newest = max((sysroot.packages[package.name].newest for package in packages), default=0)
     return ImagePlan(
@@ -115,9 +100,20 @@ def _asked(recipe: Recipe, local: LocalFiles) -> frozenset[str]:
     return frozenset(names | {name for node in local.nodes() for name in (node.user, node.group)})
 
 
-def _check_user(recipe: Recipe, accounts: Accounts) -> None:
+def _accounts(
+    recipe: Recipe, local: LocalFiles, needed: Iterable[Needed], present: frozenset[str]
+) -> Accounts:
+    accounts = make_accounts(
+        recipe.users,
+        recipe.groups,
+        [item.node for item in needed if item.node.package],
+        configuration=local.configured,
+        present=present,
+        asked=_asked(recipe, local),
+    )
     user, _, group = recipe.config.user.partition(":")
     accounts.owner_ids(Owner(user=user or "root", group=group or "root"), asked_by="[config] user")
+    return accounts
 
 
 def _entries(needed: Iterable[Needed], accounts: Accounts, local: LocalFiles) -> dict[str, Entry]:
@@ -221,6 +217,14 @@ def _graphviz_entries(sysroot: Sysroot, reason: Reason, dropped: Callable[[str],
     ]
 
 
+def _system(recipe: Recipe, accounts: Accounts, libraries: Entry | None) -> Iterator[Entry]:
+    """What no package has and every image needs, and where the image starts."""
+    yield from system_entries(accounts, nsswitch=libraries is not None)
+    if libraries is not None:
+        yield libraries
+    yield from start_folders(recipe.config, recipe.users, accounts)
+
+
 def _library_cache(entries: Mapping[str, Entry], sysroot: Sysroot, facts: ElfFacts) -> Entry | None:
     """The index of the shared objects in the image, or None when nothing is loaded dynamically."""
     image = Sysroot(node for path in entries if (node := sysroot.get(path)) is not None)
@@ -231,6 +235,15 @@ def _library_cache(entries: Mapping[str, Entry], sysroot: Sysroot, facts: ElfFac
         if content
         else None
     )
+
+
+def _add_records(entries: dict[str, Entry], sysroot: Sysroot) -> None:
+    """Add what says which packages and reasons ``entries`` have; from here on no path is added."""
+    _add_new(entries, _records(entries, sysroot))
+    _add_new(entries, [record_entry(())])  # its folders are in it
+    _add_new(entries, missing_parents(entries))
+    _check_folders(entries)
+    add_record(entries)
 
 
 def _records(entries: Mapping[str, Entry], sysroot: Sysroot) -> list[Entry]:

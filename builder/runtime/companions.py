@@ -7,10 +7,12 @@ a script, module or program of the package has its name as a word of its own.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Iterator
 
 from builder.dpkg.control import paragraphs
+from builder.elf.facts import ElfFacts
 from builder.reason import Reason, ReasonKind
 from builder.runtime.payload import is_hook, is_payload
 from builder.sources.debian.relations import parse_alternatives
@@ -57,13 +59,21 @@ _FOR_INSTALLATION = frozenset(
 """Needed by maintainer scripts or for a desktop, or interpreters, which #! asks for."""
 
 
-def companions(named: Iterable[str], sysroot: Sysroot) -> Iterator[tuple[Node, Reason]]:
-    """Programs of direct dependencies of the ``named`` packages that these call, and why."""
+def companions(named: Iterable[str], sysroot: Sysroot, facts: ElfFacts) -> Iterator[tuple[Node, Reason]]:
+    """Programs of direct dependencies of the ``named`` packages that these call, and why.
+
+    ``facts`` remembers what was found in a package. BuildError when its bytes cannot be read.
+    """
     for name in named:
         package = sysroot.packages[name]
         programs = _programs(package, sysroot)
-        if programs:
-            yield from _called(package, programs)
+        content = next((node.content for node in package.nodes if node.content is not None), None)
+        if programs and content is not None:
+            calls = facts.remembered(
+                content, programs, functools.partial(_called, package, frozenset(programs))
+            )
+            for caller, program in (call.split("\0") for call in calls):
+                yield programs[program], Reason(ReasonKind.RULE, caller, DETAIL)
 
 
 def parts(named: Iterable[str], sysroot: Sysroot) -> Iterator[tuple[str, str]]:
@@ -106,21 +116,25 @@ def _dependencies(package: Package) -> Iterator[str]:
             yield relation.name
 
 
-def _called(package: Package, programs: dict[str, Node]) -> Iterator[tuple[Node, Reason]]:
-    names = b"|".join(re.escape(name.encode()) for name in sorted(programs, key=len, reverse=True))
-    long = b"|".join(re.escape(name.encode()) for name in programs if len(name) >= _SHORTEST) or b"(?!)"
+def _called(package: Package, programs: frozenset[str]) -> Iterator[str]:
+    """Give path and name, a NUL between them, of the first file that calls each of ``programs``."""
+    ordered = sorted(programs, key=lambda name: (-len(name), name))
+    names = b"|".join(re.escape(name.encode()) for name in ordered)
+    long = b"|".join(re.escape(name.encode()) for name in ordered if len(name) >= _SHORTEST) or b"(?!)"
     in_code = re.compile(rb"(?:[\"'`]|bin/)(" + names + rb")(?=[\"'` ])")
     compiled = re.compile(rb"(?:bin/(" + names + rb")|\0(" + long + rb"))(?=[\0 ])")
     left = _MOST
+    unseen = set(programs)
     for node in package.nodes:
-        if left <= 0 or not programs:
+        if left <= 0 or not unseen:
             return
         body = _code(node)
         left -= len(body)
         for match in (compiled if body.startswith(_ELF) else in_code).finditer(body):
-            program = programs.pop(next(filter(None, match.groups())).decode(), None)
-            if program is not None:
-                yield program, Reason(ReasonKind.RULE, node.path, DETAIL)
+            program = next(filter(None, match.groups())).decode()
+            if program in unseen:
+                unseen.remove(program)
+                yield f"{node.path}\0{program}"
 
 
 def _code(node: Node) -> bytes:

@@ -53,7 +53,7 @@ def resolve(
         env=recipe.config.env,
         made=local.made,
     )
-    for wish in wishes(recipe, sysroot, local):
+    for wish in wishes(recipe, sysroot, local, facts):
         search.add(wish.node, wish.reason, wish.links)
     return search.run(run)
 
@@ -80,6 +80,7 @@ class _Search:
         """Follow everything that is pending until nothing new is found."""
         resolver = Resolver(self._sysroot, self._facts, library_path=library_path(self._recipe.config.env))
         self._take(rules.begin())
+        growing = resolver.begin()
         looked = 0
         closed = 0
         while self._pending or closed < len(self._roots) or looked < len(self._needed):
@@ -87,15 +88,13 @@ class _Search:
                 self._follow(self._pending.popleft())
             if closed < len(self._roots):
                 fresh, closed = self._roots[closed:], len(self._roots)
-                self._add_edges(resolver.closure(fresh).edges)
+                self._add_edges(growing.grow(fresh))
             else:
                 fresh_files = list(self._needed.values())[looked:]
                 looked = len(self._needed)
-                self._take(
-                    rules.look(fresh_files, self._scripts.interpreters, self._scripts.started.values())
-                )
+                self._take(rules.look(fresh_files, *self._scripts.news()))
                 self._open((item.node for item in fresh_files), resolver)
-        self._judge(resolver.closure(self._roots))
+        self._judge(growing.closure())
         self._judge_start(rules)
         plugins = plugin_hints(self._needed, self._sysroot, self._facts)
         return Closure(

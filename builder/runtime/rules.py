@@ -111,9 +111,9 @@ class RuleRun:
     def look(
         self, files: Iterable[Needed], interpreters: Iterable[str], scripts: Iterable[tuple[Node, str]] = ()
     ) -> Iterator[Wish]:
-        """Give what ``files``, new in the image, and the paths of ``interpreters`` switch on.
+        """Give what ``files`` and the paths of ``interpreters`` switch on; all of them are new in the image.
 
-        ``scripts`` are those that the image starts, each with the interpreter that it names.
+        ``scripts`` are those that the image starts now, each with the interpreter that it names.
         """
         for item in files:
             if item.node.kind is not Kind.DIRECTORY:

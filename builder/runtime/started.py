@@ -30,6 +30,7 @@ class Scripts:
         self._lacking: dict[str, list[str]] = {}
         self.interpreters: dict[str, None] = {}
         self.started: dict[str, tuple[Node, str]] = {}
+        self._told = (0, 0)
         self.unstarted = ""
         """Why the image's own start cannot work; "" where it can."""
 
@@ -62,6 +63,12 @@ class Scripts:
                 yield found
         if lacking:
             self._lack(node, lacking)
+
+    def news(self) -> tuple[list[str], list[tuple[Node, str]]]:
+        """Give the interpreters and the started scripts that came since the last call."""
+        interpreters, started = self._told
+        self._told = (len(self.interpreters), len(self.started))
+        return list(self.interpreters)[interpreters:], list(self.started.values())[started:]
 
     def warnings(self) -> Iterator[str]:
         """One sentence for each interpreter that the image lacks."""

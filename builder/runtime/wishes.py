@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from builder.elf.facts import ElfFacts
 from builder.errors import ResolutionError
 from builder.reason import Reason, ReasonKind
 from builder.recipe.model import Recipe
@@ -36,12 +37,12 @@ class Wish:
     links: tuple[Node, ...] = ()
 
 
-def wishes(recipe: Recipe, sysroot: Sysroot, local: LocalFiles) -> Iterator[Wish]:
+def wishes(recipe: Recipe, sysroot: Sysroot, local: LocalFiles, facts: ElfFacts) -> Iterator[Wish]:
     """Everything that the recipe asks for. ResolutionError for what is not in ``sysroot``."""
     dropped = dropper(recipe.runtime.drop)
     yield from _start(recipe, sysroot)  # first: no reason says more than that the image starts it
     yield from _configured(recipe, sysroot, local, dropped)
-    yield from _payloads(recipe, sysroot, dropped)
+    yield from _payloads(recipe, sysroot, facts, dropped)
     for node, origin in local.installed:
         yield Wish(node, Reason(ReasonKind.INSTALL, origin))
     for node in local.files:
@@ -66,7 +67,9 @@ def dropper(patterns: tuple[str, ...]) -> Callable[[str], bool]:
     return lambda path: any(matches(path) for matches in matchers)
 
 
-def _payloads(recipe: Recipe, sysroot: Sysroot, dropped: Callable[[str], bool]) -> Iterator[Wish]:
+def _payloads(
+    recipe: Recipe, sysroot: Sysroot, facts: ElfFacts, dropped: Callable[[str], bool]
+) -> Iterator[Wish]:
     named = list(recipe.named_packages)
     for name in named:
         yield from _payload(name, Reason(ReasonKind.PAYLOAD, name), sysroot, dropped)
@@ -76,7 +79,7 @@ def _payloads(recipe: Recipe, sysroot: Sysroot, dropped: Callable[[str], bool]) 
         yield from _payload(name, Reason(ReasonKind.RULE, whole, f"its part {name}"), sysroot, dropped)
     for name in named:
         yield from _settings(name, sysroot, dropped)
-    for node, reason in companions(named, sysroot):
+    for node, reason in companions(named, sysroot, facts):
         if not dropped(node.path):
             yield Wish(node, reason)
 

@@ -106,6 +106,21 @@ def test_the_order_and_repetition_of_roots_change_nothing(graph: Graph, chance: 
 
 
 @settings(max_examples=60, deadline=None)
+@given(_GRAPHS, st.integers(0, 8))
+def test_a_closure_that_grows_is_the_one_of_all_its_roots(graph: Graph, count: int) -> None:
+    with _sysroot(graph.files()) as sysroot:
+        growing = Resolver(sysroot, ElfFacts(None)).begin()
+        steps = (*growing.grow(graph.roots[:count]), *growing.grow(graph.roots[count:]))
+        whole = Resolver(sysroot, ElfFacts(None)).closure(graph.roots)
+        assert growing.closure() == whole
+        assert {(edge.name, edge.provider) for edge in steps} <= {
+            (edge.name, edge.provider) for edge in whole.edges
+        }
+        assert {edge.provider for edge in steps} == {edge.provider for edge in whole.edges}
+        assert growing.grow(graph.roots) == ()
+
+
+@settings(max_examples=60, deadline=None)
 @given(_GRAPHS)
 def test_closing_over_what_was_found_finds_no_other_file(graph: Graph) -> None:
     # True where no object has an RPATH: with one, a library by itself searches other folders than beside its

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from builder.elf.facts import ElfFacts
 from builder.runtime.companions import companions, parts
 from builder.sources.debian.tree import merged_tree
+from builder.sysroot import Package
 from tests.support.packages import Dir, File, Link, make_package
 
 _ELF = b"\x7fELF\x02\x01\x01"
@@ -73,14 +75,14 @@ def test_programs_of_dependencies(
     app = make_package(tmp_path, "app", files)
     app = replace(app, control=f"Package: app\nDepends: {depends}\n")
     tree = merged_tree((app, make_package(tmp_path, "dep", DEP)))
-    assert tuple(node.path for node, _ in companions(["app"], tree)) == expected
+    assert tuple(node.path for node, _ in companions(["app"], tree, ElfFacts(None))) == expected
 
 
 def test_the_reason_is_the_file_that_has_the_name(tmp_path: Path) -> None:
     app = make_package(tmp_path, "app", {"/usr/lib/yq.py": File(content=b'"jq"')})
     app = replace(app, control="Package: app\nDepends: dep\n")
     tree = merged_tree((app, make_package(tmp_path, "dep", DEP)))
-    (_, reason) = next(companions(["app"], tree))
+    (_, reason) = next(companions(["app"], tree, ElfFacts(None)))
     assert str(reason) == "needed at run time by /usr/lib/yq.py (program of a dependency)"
 
 
@@ -88,7 +90,7 @@ def test_tools_of_installation_do_not_count(tmp_path: Path) -> None:
     app = make_package(tmp_path, "app", {"/usr/lib/yq.py": File(content=b'"adduser"')})
     app = replace(app, control="Package: app\nDepends: adduser\n")
     tool = make_package(tmp_path, "adduser", {"/usr/sbin/adduser": File(content=b"x", mode=0o755)})
-    assert list(companions(["app"], merged_tree((app, tool)))) == []
+    assert list(companions(["app"], merged_tree((app, tool)), ElfFacts(None))) == []
 
 
 def test_parts_are_direct_dependencies_that_are_called_after_the_package(tmp_path: Path) -> None:
@@ -109,3 +111,27 @@ def test_parts_are_direct_dependencies_that_are_called_after_the_package(tmp_pat
         ("app-data", "app"),
         ("app-data-fonts", "app-data"),
     ]
+
+
+def test_a_package_is_read_once_for_the_same_programs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = make_package(tmp_path, "app", {"/usr/lib/yq.py": File(content=b'"jq" "fq"')})
+    app = replace(app, control="Package: app\nDepends: dep, more\n")
+    dep, more = (
+        make_package(tmp_path, "dep", DEP),
+        make_package(tmp_path, "more", {"/usr/bin/fq": File(mode=0o755)}),
+    )
+
+    def found(*packages: Package) -> list[tuple[str, str]]:
+        facts = ElfFacts(tmp_path / "cache", watched=frozenset({"dlopen"}))
+        called = list(companions(["app"], merged_tree((app, *packages)), facts))
+        facts.save()
+        return [(node.path, reason.subject) for node, reason in called]
+
+    first = found(dep)
+    monkeypatch.setattr("builder.runtime.companions.read_content", lambda _: b'"jq"')
+    assert found(dep) == first == [("/usr/bin/jq", "/usr/lib/yq.py")]
+    monkeypatch.setattr("builder.runtime.companions.read_content", lambda _: b'"fq"')
+    assert found(dep, more) == [("/usr/bin/fq", "/usr/lib/yq.py")]  # other programs: it is read again
+    assert found(dep) == first
