@@ -9,6 +9,27 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+Stamp = tuple[str, int, int, int]
+"""Path, size, mtime in nanoseconds, mode; numbers are -1 where nothing is there."""
+
+
+def stamp(path: Path) -> Stamp:
+    """Give the stamp of one path; a link's own."""
+    try:
+        return stamp_of(str(path), path.lstat())
+    except OSError:
+        return absent(str(path))
+
+
+def stamp_of(path: str, status: os.stat_result) -> Stamp:
+    """Give the stamp of a path that was looked at."""
+    return (path, status.st_size, status.st_mtime_ns, status.st_mode)
+
+
+def absent(path: str) -> Stamp:
+    """Give the stamp of a path where nothing is."""
+    return (path, -1, -1, -1)
+
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from builder import __version__
 from builder.elf.facts import ElfFacts
-from builder.errors import ResolutionError, SmokeError
-from builder.files import read_checked, write_checked
+from builder.errors import BuildError, ResolutionError, SmokeError
+from builder.files import Stamp, read_checked, stamp, write_checked
 from builder.image.write import Image, Written, write_image, write_index
 from builder.lock import Extra, Lock, LockedPackage
 from builder.plan.build import make_plan
@@ -34,7 +34,7 @@ from builder.sources.local import LocalFiles, local_files, with_configuration
 from builder.sources.supply import SourceTree, Supply, source_inputs, supply
 from builder.sources.underlay import underlaid
 from builder.staging import staging
-from builder.sysroot import Package, Sysroot
+from builder.sysroot import Content, Package, Sysroot
 from builder.verify.linkplan import linked
 from builder.verify.platforms import check_runs_here
 from builder.workshop import Workshop
@@ -58,16 +58,21 @@ class Planned:
     packages: tuple[Package, ...]
     sysroot: Sysroot
     closure: Closure
+    trees: Mapping[str, SourceTree]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Built:
-    """A finished build. After ``valid_until`` (unix time) mirrors would be asked, or the verdict differ."""
+    """A finished build. After ``valid_until`` (unix time) mirrors would be asked, or the verdict differ.
+
+    ``looked_at``: files of this machine that sources found by themselves, as they were then.
+    """
 
     summary: BuildSummary
     images: tuple[Image, ...]
     recipes: tuple[Recipe, ...]
     valid_until: float
+    looked_at: tuple[Stamp, ...] = ()
 
 
 def plan_recipe(recipe: Recipe, workshop: Workshop, *, rules: tuple[Rule, ...] | None = None) -> Planned:
@@ -87,7 +92,7 @@ def plan_recipe(recipe: Recipe, workshop: Workshop, *, rules: tuple[Rule, ...] |
         if resolved.wanted == taken:
             if taken != remembered:
                 write_checked(memory, json.dumps(taken).encode())
-            return _planned(recipe, resolved, workshop)
+            return _planned(recipe, resolved, trees, workshop)
         taken = resolved.wanted
     raise ResolutionError(
         f"The packages that rules take for {recipe.name} do not settle",
@@ -153,7 +158,9 @@ def _resolve_with(beginning: _Beginning, taken: tuple[str, ...], workshop: Works
     )
 
 
-def _planned(recipe: Recipe, resolved: _Resolved, workshop: Workshop) -> Planned:
+def _planned(
+    recipe: Recipe, resolved: _Resolved, trees: Mapping[str, SourceTree], workshop: Workshop
+) -> Planned:
     plan = make_plan(
         recipe,
         resolved.sysroot,
@@ -172,6 +179,7 @@ def _planned(recipe: Recipe, resolved: _Resolved, workshop: Workshop) -> Planned
         packages=resolved.packages,
         sysroot=resolved.sysroot,
         closure=resolved.closure,
+        trees=trees,
     )
 
 
@@ -260,6 +268,7 @@ def build_image(recipes: tuple[Recipe, ...], workshop: Workshop, *, show: Show, 
             # The modules of the second half are read while the layers are compressed.
             second_half = pool.submit(importlib.import_module, "builder.approval")
             written = _write_all(planned, work / "layout", workshop)
+            looked_at = _looked_at(planned)
         second_half.result()
         from builder.approval import Proof, approve_and_publish  # noqa: PLC0415 (see above)
 
@@ -290,8 +299,25 @@ def build_image(recipes: tuple[Recipe, ...], workshop: Workshop, *, show: Show, 
         summary=summary,
         images=written.images,
         recipes=recipes,
-        valid_until=min(_fresh_until(recipes, workshop), named.valid_until),
+        valid_until=min(_fresh_until(planned, workshop), named.valid_until),
+        looked_at=looked_at,
     )
+
+
+def _looked_at(planned: tuple[Planned, ...]) -> tuple[Stamp, ...]:
+    """What sources looked at on this machine. BuildError when a file of the image was changed since."""
+    looked_at: dict[str, Stamp] = {}
+    for one in planned:
+        contents = (entry.content for layer in one.plan.layers for entry in layer.entries)
+        used = {str(content.store) for content in contents if isinstance(content, Content)}
+        for found in (found for tree in one.trees.values() for found in tree.stamps()):
+            looked_at[found[0]] = found
+            if found[0] in used and stamp(Path(found[0])) != found:
+                raise BuildError(
+                    f"{found[0]} was changed while the image was made of it",
+                    hint="build again when nothing writes to that file",
+                )
+    return tuple(looked_at.values())
 
 
 @contextlib.contextmanager
@@ -378,11 +404,13 @@ def _database_words(report: ScanReport) -> str:
     return f"{database.ecosystem}, {database.date:%Y-%m-%d}{partial}"
 
 
-def _fresh_until(recipes: tuple[Recipe, ...], workshop: Workshop) -> float:
+def _fresh_until(planned: tuple[Planned, ...], workshop: Workshop) -> float:
     known = replace(workshop.freshness, refresh=False)  # it was just asked for
     states = [
         archive_state(archive, known, workshop.effects)
-        for recipe in recipes
-        for archive in archives(recipe, workshop)
+        for one in planned
+        for archive in archives(one.recipe, workshop)
     ]
-    return min((state.fresh_until if state is not None else 0.0 for state in states), default=0.0)
+    asked = (state.fresh_until if state is not None else 0.0 for state in states)
+    made = (tree.fresh_until for one in planned for tree in one.trees.values())
+    return min((*asked, *made), default=float("inf"))

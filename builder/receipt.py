@@ -14,13 +14,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from builder import __version__
-from builder.files import read_checked, write_checked
+from builder.files import Stamp, read_checked, stamp, write_checked
 from builder.oci import Digest, Platform
 from builder.recipe.model import Output, OutputKind
 from builder.report.build import BuildSummary, PlatformSummary
-
-Stamp = tuple[str, int, int, int]
-"""Path, size, mtime in nanoseconds, mode."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,15 +35,6 @@ def receipt_path(cache: Path, request: Iterable[str]) -> Path:
     """Where the receipt of one command line (``request``: every word that decides the result) is kept."""
     name = hashlib.sha256("\0".join(request).encode("utf-8", "surrogateescape")).hexdigest()
     return cache / "receipts" / f"{name[:32]}.json"
-
-
-def stamp(path: Path) -> Stamp:
-    """The stamp of one path; sizes and times are -1 where nothing is there."""
-    try:
-        status = path.lstat()
-    except OSError:
-        return (str(path), -1, -1, -1)
-    return (str(path), status.st_size, status.st_mtime_ns, status.st_mode)
 
 
 def output_stamps(outputs: Iterable[Output], digests: Iterable[Digest]) -> tuple[Stamp, ...] | None:

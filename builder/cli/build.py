@@ -25,14 +25,13 @@ from builder.cli.options import (
 )
 from builder.cli.values import AGE, AS_WRITTEN
 from builder.errors import Problem, RecipeError, RootletError
+from builder.files import Stamp, stamp
 from builder.progress import Progress
 from builder.receipt import (
     Receipt,
-    Stamp,
     code_stamp,
     output_stamps,
     receipt_path,
-    stamp,
     unchanged,
     write_receipt,
 )
@@ -245,7 +244,7 @@ def _keep_receipt(path: Path, built: Built, inputs: tuple[Stamp, ...]) -> None:
         return
     receipt = Receipt(
         code=code_stamp(),
-        inputs=inputs,
+        inputs=(*inputs, *built.looked_at),
         outputs=outputs,
         valid_until=built.valid_until,
         summary=built.summary,

@@ -232,7 +232,14 @@ def _libraries(recipe: Recipe, sysroot: Sysroot) -> Iterator[Wish]:
 
 def _library_folders(sysroot: Sysroot) -> tuple[str, ...]:
     """Where the C library is: every library folder of a distribution has a name like its folder's."""
+    # The places are asked one by one: below the packages there may be a whole machine.
+    tops = ("/usr/lib", "/usr/lib64", "/usr/lib32", "/usr/libx32", "/lib", "/lib64")
+    folders = (
+        folder for top in tops for folder in (top, *(f"{top}/{name}" for name in sysroot.children(top)))
+    )
     found = {
-        node.path.rpartition("/")[0] for node in sysroot if node.path.endswith(("/libc.so.6", "/libc.so"))
+        folder
+        for folder in folders
+        if any(sysroot.get(f"{folder}/{name}") is not None for name in ("libc.so.6", "libc.so"))
     }
     return (*sorted(found), *(folder for folder in ("/usr/local/lib", "/usr/lib") if folder not in found))

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from builder.errors import ResolutionError
+from builder.files import Stamp, absent, stamp, stamp_of
 from builder.sysroot import Content, Kind, Node, Sysroot
 
 _NO_NAMES = frozenset({"", ".", ".."})
@@ -33,6 +34,19 @@ class FolderSysroot(Sysroot):
         super().__init__(())
         self._folder = _real_folder(folder)
         self._nodes = self._seen = _Seen(self._folder)
+
+    def dress(self, change: Callable[[Node], Node]) -> None:
+        """Let ``change`` decide how each path that is looked at from now on appears."""
+        self._seen.change = change
+
+    def state(self, path: str) -> Stamp:
+        """Give the stamp of ``path``, which counts as looked at from now on, with all that is in it."""
+        found = stamp(Path(self._folder + path))
+        return self._seen.stamps.setdefault(path, found)
+
+    def stamps(self) -> tuple[Stamp, ...]:
+        """What was looked at, as it was then: files, links, listed folders, and where nothing was."""
+        return tuple(self._seen.stamps.values())
 
     @property
     def folder(self) -> str:
@@ -54,6 +68,7 @@ class FolderSysroot(Sysroot):
         node = self._seen.get(path)
         if node is None or node.kind is not Kind.DIRECTORY:
             return ()
+        self.state(path)
         try:
             with os.scandir(self._folder + path) as scan:
                 return tuple(sorted(entry.name for entry in scan))
@@ -96,6 +111,8 @@ class _Seen(dict[str, Node]):
         self._absent: set[str] = set()
         self._first: dict[tuple[int, int], Content] = {}
         self.unreadable: dict[str, str] = {}
+        self.stamps: dict[str, Stamp] = {}
+        self.change: Callable[[Node], Node] = _as_it_is
 
     def get(self, path: str, default: Any = None) -> Any:
         """Give the node at ``path``, or ``default``."""
@@ -119,8 +136,14 @@ class _Seen(dict[str, Node]):
                 return None
         place = self._folder + path
         try:
-            return self._node(path, place, os.lstat(place))
-        except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a NUL in a name
+            status = os.lstat(place)
+            if not stat.S_ISDIR(status.st_mode):
+                self.stamps[path] = stamp_of(place, status)
+            return self._node(path, place, status)
+        except (FileNotFoundError, NotADirectoryError):
+            self.stamps[path] = absent(place)
+            return None
+        except ValueError:  # a NUL in a name
             return None
         except OSError as error:
             self.unreadable[path] = str(error.strerror)
@@ -137,15 +160,17 @@ class _Seen(dict[str, Node]):
             kind, content = Kind.FILE, self._content(place, status)
         else:
             return None
-        return Node(
-            path=path,
-            kind=kind,
-            mode=stat.S_IMODE(mode),
-            uid=status.st_uid,
-            gid=status.st_gid,
-            mtime=int(status.st_mtime),
-            content=content,
-            target=target,
+        return self.change(
+            Node(
+                path=path,
+                kind=kind,
+                mode=stat.S_IMODE(mode),
+                uid=status.st_uid,
+                gid=status.st_gid,
+                mtime=int(status.st_mtime),
+                content=content,
+                target=target,
+            )
         )
 
     def _content(self, place: str, status: os.stat_result) -> Content:
@@ -154,6 +179,10 @@ class _Seen(dict[str, Node]):
             return content
         # Names of one file share their bytes, as the hard links of a package do: a loader opens them once.
         return self._first.setdefault((status.st_dev, status.st_ino), content)
+
+
+def _as_it_is(node: Node) -> Node:
+    return node
 
 
 def _real_folder(folder: Path) -> str:

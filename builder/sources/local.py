@@ -12,6 +12,7 @@ from types import MappingProxyType
 from builder.errors import ResolutionError
 from builder.recipe.model import FileType, Install, Owner, RecipeFile
 from builder.sources.debian.configure.model import NOTHING, Configuration
+from builder.sources.folder import FolderSysroot
 from builder.sources.supply import SourceTree
 from builder.sysroot import Content, Kind, Node, Sysroot, glob_pattern
 
@@ -52,7 +53,9 @@ def local_files(
     installed: list[tuple[Node, str]] = []
     for install in installs:
         tree = trees[install.source].tree if install.source in trees else sysroot
-        found = _from_folder(install) if install.context else _from_source(install, tree)
+        found = (
+            _from_folder(install) if install.context else _owned(_from_source(install, tree), tree, sysroot)
+        )
         origin = str(install.context) if install.context else f"{install.source}:{install.path}"
         installed += ((node, PurePath(origin).name if install.context else origin) for node in found)
     written = tuple(files)
@@ -90,6 +93,26 @@ def _from_source(install: Install, sysroot: Sysroot) -> Iterator[Node]:
         relative = node.path[len(top) + 1 :]
         if not _ignored(relative, install.ignore):
             yield _moved(node, f"{to.rstrip('/')}/{relative}", install)
+    if isinstance(sysroot, FolderSysroot):
+        _refuse_unreadable(sysroot, top, install)
+
+
+def _refuse_unreadable(tree: FolderSysroot, top: str, install: Install) -> None:
+    for path, why in tree.unreadable.items():
+        relative = path.removeprefix(f"{top}/")
+        if path == top or (relative != path and not _ignored(relative, install.ignore)):
+            raise ResolutionError(
+                f"{tree.folder}{path} cannot be installed: {why}",
+                hint="make it readable for you, or add it to ignore",
+            )
+
+
+def _owned(found: Iterable[Node], tree: Sysroot, sysroot: Sysroot) -> Iterator[Node]:
+    """``found`` in ``tree``: a file of another version of a package than the image's is nobody's."""
+    for node in found:
+        own, known = tree.packages.get(node.package), sysroot.packages.get(node.package)
+        is_other = own is not None and known is not None and own.version != known.version
+        yield replace(node, package="") if is_other else node
 
 
 def _moved(node: Node, path: str, install: Install) -> Node:

@@ -7,10 +7,11 @@ keys, a module of this room that makes its tree, and a case of ``_tree`` here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from builder.files import Stamp
 from builder.oci import Platform
 from builder.recipe.source_model import DebianSource, HostSource, Source
 from builder.sources.debian.apt_sources import Mirrors
@@ -30,6 +31,8 @@ class SourceTree:
     tree: Sysroot
     key: str
     fresh_until: float = float("inf")
+    stamps: Callable[[], tuple[Stamp, ...]] = tuple
+    """Gives the stamps of the machine's files that were looked at so far, as they were then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,13 +56,13 @@ def supply(sources: tuple[Source, ...], supplies: Supply) -> Mapping[str, Source
     return trees
 
 
-def _tree(source: Source, _supplies: Supply) -> SourceTree | None:
+def _tree(source: Source, supplies: Supply) -> SourceTree | None:
     # Each type is read by its own module, which is imported only for a recipe that has one.
     match source:
         case HostSource():
             from builder.sources.host import host_tree  # noqa: PLC0415 (see above)
 
-            return host_tree(source)
+            return host_tree(source, supplies.cache)
         case DebianSource():
             return None
 

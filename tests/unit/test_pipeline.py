@@ -11,11 +11,11 @@ import pytest
 import builder.pipeline
 from builder.engine.command import MachineRunner
 from builder.errors import ResolutionError, SmokeError
+from builder.files import Stamp, stamp
 from builder.lock import Extra, LockedPackage
 from builder.oci import Platform
 from builder.pipeline import inputs_of, lock_sources
 from builder.progress import Silent
-from builder.receipt import Stamp, stamp
 from builder.recipe.model import Install, Recipe
 from builder.recipe.source_model import DebianSource
 from builder.sources.debian.archive import DebianArchive, Effects, Freshness

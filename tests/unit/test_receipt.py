@@ -16,13 +16,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from builder import receipt as receipt_module
+from builder.files import stamp
 from builder.oci import Digest
 from builder.receipt import (
     Receipt,
     code_stamp,
     output_stamps,
     receipt_path,
-    stamp,
     unchanged,
     write_receipt,
 )
