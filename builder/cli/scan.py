@@ -1,4 +1,4 @@
-"""``rootlet scan``: judge an image, an archive or a root folder."""
+"""``rootlet scan``: judge an image, an archive, a root folder; recipes and Dockerfiles unbuilt."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from builder.cli import machine
+from builder.cli.lint import enforce_lint, is_source, lint_source, render_lint
 from builder.cli.options import database_option, folders, today
 from builder.cli.values import AGE, SEVERITY
 from builder.oci import Platform
@@ -23,6 +24,7 @@ from builder.recipe.model import ScanPolicy, Severity, Unscannable
 @click.option(
     "--fail-on", type=SEVERITY, default="high", show_default=True, help="Least severity that fails."
 )
+@click.option("--ignore", multiple=True, metavar="RULE", help="Leave out remarks on a recipe or Dockerfile.")
 @click.option("--only-fixed", is_flag=True, help="Count only findings that an update mends.")
 @click.option(
     "--unscannable",
@@ -43,6 +45,7 @@ def command(  # noqa: PLR0913 (one parameter for each option)
     output: Path | None,
     fail_on: Severity | None,
     *,
+    ignore: tuple[str, ...],
     only_fixed: bool,
     unscannable: str,
     max_database_age: int | None,
@@ -52,14 +55,20 @@ def command(  # noqa: PLR0913 (one parameter for each option)
 ) -> None:
     """Judge REFERENCE: an OCI layout (oci:FOLDER[:TAG]), an archive, or a root folder (dir:FOLDER).
 
+    A recipe (NAME.toml) or a Dockerfile is judged as it is written, without building anything.
+
     Exit code 0: nothing at or above the limit is known. 5: something is. 8: it could not be judged.
     """
-    from builder.files import write_bytes  # noqa: PLC0415 (imports of one command)
     from builder.report.scan import render_json, render_table  # noqa: PLC0415
     from builder.scan.database import Database  # noqa: PLC0415
     from builder.scan.gate import enforce, judge  # noqa: PLC0415
     from builder.scan.subject import scan_reference  # noqa: PLC0415
 
+    if is_source(reference):
+        remarks = lint_source(reference, frozenset(ignore))
+        _write(render_lint(remarks, form, colour=output is None and machine.colour()), output)
+        enforce_lint(remarks, fail_on)
+        return
     policy = ScanPolicy(
         fail_on=fail_on,
         only_fixed=only_fixed,
@@ -73,11 +82,17 @@ def command(  # noqa: PLR0913 (one parameter for each option)
     verdict = judge(report, policy, today=today())
     colour = form == "table" and output is None and machine.colour()
     text = render_json(report, verdict) if form == "json" else render_table(report, verdict, colour=colour)
+    _write(text, output)
+    enforce(report, verdict)
+
+
+def _write(text: str, output: Path | None) -> None:
+    from builder.files import write_bytes  # noqa: PLC0415 (imports of one command)
+
     if output:
         write_bytes(output, text.encode(errors="backslashreplace"))
     else:
         click.echo(text, nl=False)
-    enforce(report, verdict)
 
 
 def _platform(text: str | None) -> Platform | None:

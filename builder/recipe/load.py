@@ -45,6 +45,8 @@ class Document:
     inputs: tuple[Path, ...]
     recipes: Mapping[Platform, Recipe] = field(repr=False)
     make: Callable[[Platform], Recipe] = field(repr=False, compare=False)
+    tree: Callable[[Platform], Node] = field(repr=False, compare=False)
+    """The settled tree of a platform: what the author wrote, with the lines where it stands."""
 
     def recipe(self, platform: Platform) -> Recipe:
         """Give the recipe for a platform; RecipeError where it is wrong for one not in ``platforms``."""
@@ -78,6 +80,7 @@ def read_recipe(path: Path, request: Request, *, fragments: Path) -> Document:
         inputs=tuple(layers.inputs),
         recipes=recipes,
         make=maker.make_alone,
+        tree=maker.tree,
     )
 
 
@@ -119,6 +122,10 @@ class _Maker:
         recipe = self.make(platform, problems)
         problems.raise_if_any()
         return recipe
+
+    def tree(self, platform: Platform) -> Node:
+        """Settle the layers for one platform of a recipe that is right."""
+        return self._settled(platform, Problems())
 
     def _settled(self, platform: Platform | None, problems: Problems) -> Node:
         settled = settle(self.layers.roots, self.request.profiles, platform)
