@@ -31,6 +31,7 @@ from builder.sources.debian.archive import DebianArchive, acquire, archive_state
 from builder.sources.debian.configure.lay import lay
 from builder.sources.debian.configure.remember import configured
 from builder.sources.local import LocalFiles, local_files, with_configuration
+from builder.sources.stage.options import StageRecipe
 from builder.sources.supply import SourceTree, Supply, source_inputs, supply
 from builder.sources.underlay import underlaid
 from builder.staging import staging
@@ -134,6 +135,11 @@ def source_trees(recipe: Recipe, workshop: Workshop) -> Mapping[str, SourceTree]
         cache=workshop.cache,
         freshness=workshop.freshness,
         effects=workshop.effects,
+        stages=workshop.stages,
+        recipe=StageRecipe(
+            path=recipe.path.absolute(),
+            written=tuple(output.path for output in recipe.outputs if output.path is not None),
+        ),
     )
     return supply(recipe.sources, supplies)
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from typing import Protocol, TextIO
 
 _REDRAW_SECONDS = 0.1
+_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])")
+"""Control sequences of terminals (ECMA-48), colours among them."""
 
 
 class Progress(Protocol):
@@ -18,6 +21,9 @@ class Progress(Protocol):
 
     def advance(self, done: int, total: int, *, unit: str = "B") -> None:
         """Say how far the present step is; ``total`` 0 when it is not known."""
+
+    def line(self, text: str) -> None:
+        """Show a line that a running program wrote."""
 
     def note(self, text: str) -> None:
         """Say something that a user must read (a warning); it stays on the screen."""
@@ -33,6 +39,9 @@ class Silent:
         """Ignore."""
 
     def advance(self, done: int, total: int, *, unit: str = "B") -> None:
+        """Ignore."""
+
+    def line(self, text: str) -> None:
         """Ignore."""
 
     def note(self, text: str) -> None:
@@ -55,6 +64,10 @@ class Plain:
 
     def advance(self, done: int, total: int, *, unit: str = "B") -> None:
         """Ignore: a log is not a display."""
+
+    def line(self, text: str) -> None:
+        """Print the line, set off from rootlet's own."""
+        self._print(f"  | {printable(text)}")
 
     def note(self, text: str) -> None:
         """Print the warning."""
@@ -94,6 +107,14 @@ class Bar:
             self._drawn = now
             self._draw(f"{self._text}  {_share(done, total, unit)}")
 
+    def line(self, text: str) -> None:
+        """Draw the line behind the step."""
+        with self._lock:
+            now = time.monotonic()
+            if text.strip() and now - self._drawn >= _REDRAW_SECONDS:
+                self._drawn = now
+                self._draw(f"{self._text}  {printable(text).strip()}")
+
     def note(self, text: str) -> None:
         """Print the warning above the bar."""
         with self._lock:
@@ -126,6 +147,10 @@ class JsonLines:
         """Write an advance event."""
         self._write({"event": "advance", "done": done, "total": total, "unit": unit})
 
+    def line(self, text: str) -> None:
+        """Write a line event."""
+        self._write({"event": "line", "text": text})
+
     def note(self, text: str) -> None:
         """Write a note event."""
         self._write({"event": "note", "text": text})
@@ -138,6 +163,12 @@ class JsonLines:
         with self._lock:
             self._stream.write(json.dumps(event) + "\n")
             self._stream.flush()
+
+
+def printable(text: str) -> str:
+    """``text`` without what would move the cursor, change colours or ring the bell."""
+    plain = _ESCAPES.sub("", text.expandtabs())
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in plain)
 
 
 def human_size(size: int) -> str:

@@ -11,6 +11,7 @@ from builder.oci import Platform
 from builder.progress import Progress
 from builder.sources.debian.apt_sources import Mirrors
 from builder.sources.debian.archive import Effects, Freshness
+from builder.sources.stage.options import USUAL, StageOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +26,7 @@ class Workshop:
     native: Platform
     epoch: int | None
     """SOURCE_DATE_EPOCH in seconds, or None."""
+    stages: StageOptions = USUAL
 
     @property
     def progress(self) -> Progress:

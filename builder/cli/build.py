@@ -23,6 +23,7 @@ from builder.cli.options import (
     recipe_options,
     recipe_request,
 )
+from builder.cli.stages import read_stage_options, stage_options
 from builder.cli.values import AGE, AS_WRITTEN
 from builder.errors import Problem, RecipeError, RootletError
 from builder.files import Stamp, stamp
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
     type=click.Choice(["fail", "warn"]),
     help="What cannot be judged, instead of the recipe's word.",
 )
+@stage_options
 @click.option("--no-test", is_flag=True, help="Name the image without running the recipe's tests.")
 @archive_options
 @click.option(
@@ -116,6 +118,9 @@ class _Wanted:
     max_database_age: int | None
     unscannable: str | None
     no_test: bool
+    no_cache: bool
+    debug_shell: bool
+    secrets: tuple[str, ...]
     summary: Path | None
     as_json: bool
     quiet: bool
@@ -123,7 +128,7 @@ class _Wanted:
     def request(self, recipe: Path) -> tuple[str, ...]:
         """Every word that decides the result, for the receipt."""
         where = folders(self.cache, self.database)
-        limits = (self.max_database_age, self.unscannable, self.no_test)
+        limits = (self.max_database_age, self.unscannable, self.no_test, self.secrets)
         parts = (self.laid_over, self.outputs, self.archive, where, limits)
         return (str(recipe.absolute()), str(Path.cwd()), str(machine.source_date_epoch()), repr(parts))
 
@@ -140,6 +145,9 @@ def _wanted(options: dict[str, Any]) -> _Wanted:
         max_database_age=options["max_database_age"],
         unscannable=options["unscannable"],
         no_test=options["no_test"],
+        no_cache=options["no_cache"],
+        debug_shell=options["debug_shell"],
+        secrets=options["secrets"],
         summary=options["summary"],
         as_json=options["as_json"],
         quiet=options["quiet"],
@@ -176,7 +184,7 @@ def _build(path: Path, wanted: _Wanted, display: Progress, refused: list[str]) -
     started = machine.now()
     cache, _ = folders(wanted.cache, wanted.database)
     receipt = receipt_path(cache, wanted.request(path))
-    if not wanted.force and not wanted.archive.refresh:
+    if not (wanted.force or wanted.no_cache or wanted.archive.refresh):
         known = unchanged(receipt, now=started)
         if known is not None:
             return replace(known, seconds=machine.now() - started)
@@ -197,7 +205,10 @@ def _build_anew(
     document = load_recipe(path, wanted.laid_over)
     recipes = tuple(_laid_over(document.recipe(platform), wanted) for platform in document.platforms)
     options = MachineOptions(archive=wanted.archive, cache=wanted.cache, database=wanted.database)
-    workshop = make_workshop(options, display)
+    stages = read_stage_options(
+        {"no_cache": wanted.no_cache, "debug_shell": wanted.debug_shell, "secrets": wanted.secrets}
+    )
+    workshop = make_workshop(options, display, stages=stages)
     calendar = uses_given(document.inputs, "{date}", "{git.")
     # Before the build: what an author saves meanwhile is not in the image.
     inputs = () if calendar else tuple(stamp(one) for one in inputs_of(recipes, workshop))

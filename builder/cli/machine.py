@@ -86,6 +86,11 @@ def colour(stream: TextIO | None = None) -> bool:
     )
 
 
+def has_terminal() -> bool:
+    """Whether a person can type and read here."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
 def make_progress(kind: str, *, descriptor: int | None) -> Progress:
     """``auto``, ``bar``, ``plain``, ``json`` or ``none``; JSON lines where there is a ``descriptor``."""
     if kind == "json" or descriptor is not None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from builder.cli import machine
 from builder.cli.options import ArchiveOptions, RecipeOptions, folders
+from builder.cli.stages import read_stage_options
 from builder.engine.command import Command, Runner
 from builder.errors import RootletError
 from builder.progress import Progress
@@ -17,6 +18,7 @@ from builder.recipe.load import Document, Request, read_recipe
 from builder.resources import shipped
 
 if TYPE_CHECKING:
+    from builder.sources.stage.options import StageOptions
     from builder.transport import Transport
     from builder.workshop import Workshop
 
@@ -30,7 +32,9 @@ class MachineOptions:
     database: Path | None
 
 
-def make_workshop(options: MachineOptions, progress: Progress) -> Workshop:
+def make_workshop(
+    options: MachineOptions, progress: Progress, *, stages: StageOptions | None = None
+) -> Workshop:
     """Everything a build is given; nothing is opened or fetched yet."""
     from builder.sources.debian.apt_sources import Mirrors, machine_mirrors  # noqa: PLC0415 (as above)
     from builder.sources.debian.archive import Effects, Freshness  # noqa: PLC0415 (as above)
@@ -64,6 +68,7 @@ def make_workshop(options: MachineOptions, progress: Progress) -> Workshop:
         effects=Effects(transport=transport, runner=machine.runner(), clock=machine.now, progress=progress),
         native=machine.native_platform(),
         epoch=machine.source_date_epoch(),
+        stages=stages or read_stage_options({}),
     )
 
 

@@ -7,9 +7,9 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from builder.errors import BuildError, MachineError
 
@@ -37,6 +37,10 @@ class Finished:
     status: int
     stdout: bytes
     stderr: bytes
+
+
+Sink: TypeAlias = Callable[[str], None]
+"""Takes each line of output as it comes, without its end."""
 
 
 class Runner(Protocol):
@@ -72,6 +76,11 @@ class MachineRunner:
         self._environment = {name: environment[name] for name in _ALLOWED if name in environment}
         self._environment["LC_ALL"] = "C.UTF-8"
 
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The variables that programs get."""
+        return self._environment
+
     def find(self, program: str) -> str | None:
         """Look along PATH."""
         return shutil.which(program, path=self._environment.get("PATH"))
@@ -103,10 +112,97 @@ class MachineRunner:
             except BaseException:
                 _end(process)
                 raise
-        return _judge(command, Finished(status=process.returncode, stdout=stdout, stderr=stderr))
+        return judge(command, Finished(status=process.returncode, stdout=stdout, stderr=stderr))
+
+    def converse(self, command: Command) -> Peer:
+        """Start a program that is talked to while it runs. MachineError when it cannot start."""
+        errors = os.memfd_create("errors")
+        try:
+            return Peer(self._start(command, subprocess.PIPE, errors), errors)
+        except BaseException:
+            os.close(errors)
+            raise
+
+    def attach(self, command: Command) -> int:
+        """Run a program on this terminal, for a person; its status. MachineError when it cannot start."""
+        with self._start(command, None, None, new_session=False) as process:
+            while True:
+                try:
+                    return process.wait()
+                except KeyboardInterrupt:  # it goes to the program too, which is the one that is meant
+                    continue
+
+    def _start(
+        self, command: Command, pipe: int | None, errors: int | None, *, new_session: bool = True
+    ) -> subprocess.Popen[bytes]:
+        try:
+            return subprocess.Popen(
+                command.argv,
+                stdin=pipe,
+                stdout=pipe,
+                stderr=errors,
+                env={**self._environment, **dict(command.environment)},
+                start_new_session=new_session,
+            )
+        except OSError as error:
+            raise MachineError(
+                f"{command.argv[0]} could not be started: {error.strerror}",
+                hint=f"install {command.argv[0]}",
+            ) from error
 
 
-def _judge(command: Command, finished: Finished) -> Finished:
+class Peer:
+    """A program in a session of its own that reads what is sent and answers; it ends when nobody sends."""
+
+    def __init__(self, process: subprocess.Popen[bytes], errors: int) -> None:
+        self._process = process
+        self._errors = errors
+
+    def send(self, payload: bytes) -> None:
+        """Give it ``payload``. OSError or ValueError when it does not listen any more."""
+        stream = self._process.stdin
+        if stream is not None:
+            stream.write(payload)
+            stream.flush()
+
+    def receive(self, size: int) -> bytes:
+        """Wait for exactly ``size`` bytes; fewer when it ended."""
+        stream = self._process.stdout
+        return b"" if stream is None else stream.read(size)
+
+    def hang_up(self) -> None:
+        """Send nothing any more: it stops what it does, cleans up and ends. Any thread may call this."""
+        if self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
+
+    def end(self, grace: float) -> int:
+        """Hang up, wait ``grace`` seconds, kill what is left of its session; its status."""
+        self.hang_up()
+        try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(grace)
+        finally:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            status = self._process.wait()
+            if self._process.stdout is not None:
+                self._process.stdout.close()
+        return status
+
+    def errors(self) -> str:
+        """Return the end of what it wrote to standard error."""
+        size = os.fstat(self._errors).st_size
+        tail = os.pread(self._errors, _TAIL, max(0, size - _TAIL))
+        return tail.decode(errors="replace").strip()
+
+    def close(self) -> None:
+        """Let go of what it wrote. It has ended before."""
+        os.close(self._errors)
+
+
+def judge(command: Command, finished: Finished) -> Finished:
+    """Return ``finished`` when its status is a success, else raise BuildError with the end of its errors."""
     if finished.status in command.success:
         return finished
     how = f"status {finished.status}" if finished.status >= 0 else f"signal {-finished.status}"

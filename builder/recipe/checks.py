@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from builder.recipe import formats
 from builder.recipe.model import FileType
 from builder.recipe.reading import Section
+from builder.recipe.stage_checks import check_stages
 from builder.recipe.tree import Node, Problems, nearest, show
 
 _BASE_ACCOUNTS = ("root", "nobody", "nogroup")
@@ -22,6 +23,7 @@ def check_all(root: Section, problems: Problems) -> None:
     """Report everything that is wrong between tables; those wrong by themselves are not looked at again."""
     for install in root.sections("install"):
         _check_install(install, root, problems)
+    check_stages(root, problems)
     for file in root.sections("file"):
         _check_file(file, problems)
     _check_twice(((one.text("path"), one.at("path")) for one in root.sections("file")), "is made", problems)

@@ -23,6 +23,7 @@ from builder.recipe.model import Compression, Severity, Unscannable
 from builder.recipe.shapes import Day, Either, Flag, Key, ListOf, MapOf, Number, Table, Text
 from builder.recipe.smoke_keys import EXTRA_FILE, HTTP, TCP, TEST
 from builder.recipe.source_keys import SOURCE
+from builder.recipe.stage_keys import COPY
 
 SCHEMA_VERSION = 1
 
@@ -281,7 +282,7 @@ DOCUMENT = Table(
 """Everything a recipe file may say."""
 
 TABLES = (
-    DOCUMENT, IMAGE, *SOURCE.tables.values(), INSTALL, FILE, USER, GROUP, RUNTIME, CONFIG, HEALTHCHECK, TEST,
-    HTTP, TCP, EXTRA_FILE, SCAN, IGNORE, LAYERS, OUTPUT, PROFILE,
+    DOCUMENT, IMAGE, *SOURCE.tables.values(), COPY, INSTALL, FILE, USER, GROUP, RUNTIME, CONFIG, HEALTHCHECK,
+    TEST, HTTP, TCP, EXTRA_FILE, SCAN, IGNORE, LAYERS, OUTPUT, PROFILE,
 )  # fmt: skip
 """Every table, in the order of the reference."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import cast
 
+from builder.recipe import formats
 from builder.recipe.reading import Section
-from builder.recipe.source_model import DebianSource, HostSource, Source
+from builder.recipe.source_model import DebianSource, HostSource, Source, StageCopy, StageSecret, StageSource
+from builder.recipe.stage_keys import SECRET, number_of_bytes
 
 
 def make_source(name: str, section: Section) -> Source:
@@ -33,4 +36,50 @@ def _host(name: str, section: Section) -> HostSource:
     return HostSource(name=name) if root is None else HostSource(name=name, root=root)
 
 
-_MAKERS: Mapping[str, Callable[[str, Section], Source]] = {"debian": _debian, "host": _host}
+def _stage(name: str, section: Section) -> StageSource:
+    return StageSource(
+        name=name,
+        start=section.text("from"),
+        folder=section.node.origin.folder,
+        packages=section.words("packages"),
+        copy=tuple(_copy(one) for one in section.sections("copy")),
+        env=section.pairs("env"),
+        run=cast("tuple[str | tuple[str, ...], ...]", section.values["run"]),
+        workdir=section.text("workdir"),
+        user=section.text("user"),
+        network=section.flag("network"),
+        secrets=tuple(_secret(text, section) for text in section.words("secrets")),
+        cache=section.words("cache"),
+        memory=number_of_bytes(section.text("memory")),
+        cpus=section.number("cpus"),
+        seconds=formats.nanoseconds(section.text("time")) / 10**9,
+    )
+
+
+def _copy(section: Section) -> StageCopy:
+    dest = section.text("dest")
+    source = section.text("from")
+    return StageCopy(
+        dest=dest.rstrip("/") or "/",
+        into=dest.endswith("/"),
+        context=None if source else section.local_path("src"),
+        source=source,
+        path=section.text("src") if source else "",
+        ignore=section.texts("ignore"),
+    )
+
+
+def _secret(text: str, section: Section) -> StageSecret:
+    match = SECRET.fullmatch(text)
+    if match is None:
+        return StageSecret(id=text)
+    file = match["file"]
+    folder = section.at("secrets").origin.folder
+    return StageSecret(id=match["id"], env=match["env"] or "", file=folder / file if file else None)
+
+
+_MAKERS: Mapping[str, Callable[[str, Section], Source]] = {
+    "debian": _debian,
+    "host": _host,
+    "stage": _stage,
+}

@@ -6,6 +6,7 @@ from builder.recipe import formats
 from builder.recipe.keys import LOCAL_PATH
 from builder.recipe.shapes import Flag, Key, ListOf, MapOf, Table, Text, Variants
 from builder.recipe.source_model import DEFAULT_SUITE
+from builder.recipe.stage_keys import STAGE_KEYS
 
 _ADDRESS = Text(
     expected='an address such as "http://mirror.example/debian", without a password',
@@ -18,7 +19,7 @@ _PACKAGE = Text(expected="the name of a Debian package", rule=formats.package)
 
 _TYPE = Key(
     name="type",
-    shape=Text(choices=("debian", "host"), later=("python", "stage", "image", "archive", "git")),
+    shape=Text(choices=("debian", "host", "stage"), later=("python", "image", "archive", "git")),
     about="kind of source",
     default="debian",
 )
@@ -87,8 +88,14 @@ _HOST = Table(
     ),
 )
 
+_STAGE = Table(
+    title='[sources.NAME] type = "stage"',
+    about="Commands that are run, through buildah, rootless; the files they leave.",
+    keys=(_TYPE, *STAGE_KEYS),
+)
+
 SOURCE = Variants(
     about="Where files come from.",
     key=_TYPE,
-    tables={"debian": _DEBIAN, "host": _HOST},
+    tables={"debian": _DEBIAN, "host": _HOST, "stage": _STAGE},
 )

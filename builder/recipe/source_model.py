@@ -37,5 +37,54 @@ class HostSource:
     root: Path = Path("/")
 
 
-Source = DebianSource | HostSource
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageCopy:
+    """One ``copy`` of a stage: a file or folder of this machine (``context``), or ``path`` of a ``source``.
+
+    ``dest`` is absolute in the stage; ``into``: it is the folder that gets the file.
+    """
+
+    dest: str
+    into: bool = False
+    context: Path | None = None
+    source: str = ""
+    path: str = ""
+    ignore: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageSecret:
+    """A secret of a stage. Without ``env`` and ``file`` the command line says where its value is."""
+
+    id: str
+    env: str = ""
+    file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageSource:
+    """``type = "stage"``: commands that are run. ``start`` is its key ``from``.
+
+    ``run`` has a string for each command of the shell, a tuple for each program with arguments. ``memory`` in
+    bytes, 0 for no limit; ``cpus`` 0 for all; ``seconds`` for each command. ``folder`` is the recipe's.
+    """
+
+    name: str
+    start: str
+    folder: Path
+    packages: tuple[str, ...] = ()
+    copy: tuple[StageCopy, ...] = ()
+    env: tuple[tuple[str, str], ...] = ()
+    run: tuple[str | tuple[str, ...], ...] = ()
+    workdir: str = "/"
+    user: str = ""
+    network: bool = False
+    secrets: tuple[StageSecret, ...] = ()
+    cache: tuple[str, ...] = ()
+    memory: int = 0
+    cpus: int = 0
+    seconds: float = 3600.0
+
+
+Source = DebianSource | HostSource | StageSource
 """Any source. All but :class:`DebianSource` give one tree (builder/sources/supply.py)."""

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from builder.files import Stamp
 from builder.oci import Platform
-from builder.recipe.source_model import DebianSource, HostSource, Source
+from builder.recipe.source_model import DebianSource, HostSource, Source, StageSource
 from builder.sources.debian.apt_sources import Mirrors
 from builder.sources.debian.archive import Effects, Freshness
+from builder.sources.stage.options import NO_RECIPE, USUAL, StageOptions, StageRecipe
 from builder.sysroot import Sysroot
 
 
@@ -44,6 +45,8 @@ class Supply:
     cache: Path
     freshness: Freshness
     effects: Effects
+    stages: StageOptions = USUAL
+    recipe: StageRecipe = NO_RECIPE
 
 
 def supply(sources: tuple[Source, ...], supplies: Supply) -> Mapping[str, SourceTree]:
@@ -53,6 +56,11 @@ def supply(sources: tuple[Source, ...], supplies: Supply) -> Mapping[str, Source
         tree = _tree(source, supplies)
         if tree is not None:
             trees[source.name] = tree
+    if any(isinstance(source, StageSource) for source in sources):
+        from builder.sources.stage.build import stage_trees  # noqa: PLC0415 (see below)
+
+        found = {**trees, **stage_trees(sources, trees, supplies)}
+        return {source.name: found[source.name] for source in sources if source.name in found}
     return trees
 
 
@@ -63,14 +71,18 @@ def _tree(source: Source, supplies: Supply) -> SourceTree | None:
             from builder.sources.host import host_tree  # noqa: PLC0415 (see above)
 
             return host_tree(source, supplies.cache)
-        case DebianSource():
+        case DebianSource() | StageSource():
             return None
 
 
 def source_inputs(sources: tuple[Source, ...]) -> tuple[Path, ...]:
     """Every file of this machine that sources name: whether it changed is seen before anything is made."""
-    return tuple(
-        source.keyring
-        for source in sources
-        if isinstance(source, DebianSource) and source.keyring is not None
-    )
+    found: list[Path] = []
+    for source in sources:
+        if isinstance(source, DebianSource) and source.keyring is not None:
+            found.append(source.keyring)
+        elif isinstance(source, StageSource) and source.copy:
+            from builder.sources.stage.context import paths_of  # noqa: PLC0415 (see above)
+
+            found += paths_of(source.copy, source.folder)
+    return tuple(found)

@@ -18,7 +18,7 @@ import stat
 import struct
 from collections.abc import Sequence
 
-from builder.verify import kernel
+from builder.engine import kernel
 from builder.verify.task import Folder, Room
 
 HOSTNAME = "rootlet"

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import NoReturn
 
-from builder.verify import kernel
+from builder.engine import kernel
 from builder.verify.expect import (
     Pair,
     how_it_ended,

@@ -15,7 +15,7 @@ import sys
 import time
 from typing import NoReturn
 
-from builder.verify import kernel
+from builder.engine import kernel
 from builder.verify.confine import drop_privileges, enter_namespaces, enter_root
 from builder.verify.inside import perform
 from builder.verify.task import Job, Outcome, Task, broken

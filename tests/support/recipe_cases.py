@@ -57,6 +57,14 @@ VALID: Mapping[str, str] = {
     "only a name": HEAD,
     "a source whose type a profile completes": HEAD
     + '[sources.here]\ntype = "host"\n[profile.ci.sources.here]\nroot = "/ci"\n',
+    "stages of every kind": HEAD
+    + '[sources.os]\n[sources.a]\ntype = "stage"\nfrom = "os"\npackages = ["gcc"]\n'
+    'run = ["make", ["/b", "-c"]]\nenv = { A = "b" }\n'
+    'copy = [{ src = ".", dest = "/src", ignore = ["!x"] }, { src = "f", dest = "/etc/" }]\n'
+    'workdir = "/src"\nuser = "nobody"\nnetwork = true\nsecrets = ["t", "u=env:U", "v=file:k"]\n'
+    'cache = ["/root/.cache"]\nmemory = "2GB"\ncpus = 2\ntime = "10m"\n'
+    '[sources.b]\ntype = "stage"\nfrom = "a"\ncopy = [{ from = "c", src = "/x", dest = "/y" }]\n'
+    '[sources.c]\ntype = "stage"\nfrom = "scratch"\n',
     "every short form": HEAD
     + 'tags = ["1", "latest"]\nsuite = "bookworm"\npackages = ["a1"]\nentrypoint = ["/a"]\ncmd = ["b"]\n'
     'user = "a"\nenv = { A = "b" }\nports = [80, "53/udp"]\n',
@@ -226,8 +234,8 @@ WRONG: Mapping[str, Wrong] = {
         'run = ["/a"]\n'
         '[policy]\nshell = false\n[scan]\nscanner = "trivy"\nvex = []\n[layers]\nstrategy = "by-owner"\n'
         "budget = 8\n"
-        '[output]\nto = ["registry"]\nsbom = ["spdx"]\nreport = "x.html"\n[sources.build]\ntype = "stage"\n'
-        'run = ["make"]\n',
+        '[output]\nto = ["registry"]\nsbom = ["spdx"]\nreport = "x.html"\n[sources.deps]\ntype = "python"\n'
+        'requirements = "r.txt"\n',
         '4: runtime.features[1]: expected "certificates", "charsets", "fonts", "locales", "mime", "nss", '
         '"terminfo" or "timezones", found "x"',
         '5: runtime.dlopen: expected "suggested", "recommended", "required" or "none", found "no"; '
@@ -241,7 +249,8 @@ WRONG: Mapping[str, Wrong] = {
         '19: output.to[0]: "registry" is not supported yet',
         "20: output.sbom: is not supported yet",
         "21: output.report: is not supported yet",
-        '23: sources.build.type: "stage" is not supported yet; this version knows "debian" or "host"',
+        '23: sources.deps.type: "python" is not supported yet; '
+        'this version knows "debian", "host" or "stage"',
     ),
     "a key of another type of source": _misshapen(
         '[sources.here]\ntype = "host"\nsuite = "trixie"\n[sources.os]\nroot = "/x"\n',
@@ -251,7 +260,35 @@ WRONG: Mapping[str, Wrong] = {
     ),
     "a type of source that nobody knows": _misshapen(
         '[sources.here]\ntype = "hots"\n',
-        '4: sources.here.type: expected "debian" or "host", found "hots"; did you mean "host"?',
+        '4: sources.here.type: expected "debian", "host" or "stage", found "hots"; did you mean "host"?',
+    ),
+    "a stage that starts from nothing, and keys that it cannot have": _misshapen(
+        '[sources.a]\ntype = "stage"\nrun = ["", []]\nmemory = "2 gigs"\ntime = "0s"\ncpus = 0\n'
+        'secrets = ["token=var:X"]\ncache = ["tmp"]\ncopy = [{ src = "." }]\n',
+        "3: sources.a.from: is missing; expected the name of a source, an image or scratch",
+        "5: sources.a.run[0]: expected a command, found an empty string",
+        '6: sources.a.memory: expected an amount of memory such as "512MiB" or "2GB", found "2 gigs"',
+        '7: sources.a.time: expected a time above 0 and of at most 168h, found "0s"',
+        "8: sources.a.cpus: expected an integer from 1 to 4096, found 0",
+        '9: sources.a.secrets[0]: expected a secret such as "token", "token=env:API_TOKEN" or '
+        '"key=file:../key", found "token=var:X"',
+        '10: sources.a.cache[0]: expected an absolute path, found "tmp"',
+        "11: sources.a.copy[0].dest: is missing; expected an absolute path",
+    ),
+    "stages and the sources that they name": _wrong(
+        '[sources.os]\n[sources.a]\ntype = "stage"\nfrom = "bb"\nrun = [[], [""]]\n'
+        '[sources.b]\ntype = "stage"\nfrom = "scratch"\npackages = ["gcc"]\n'
+        'copy = [{ from = "c", src = "/x", dest = "/" }, '
+        '{ from = "os", src = "x", dest = "/", ignore = ["y"] }]\n'
+        '[sources.c]\ntype = "stage"\nfrom = "b"\n',
+        '6: sources.a.from: there is no source "bb"; did you mean "b"? '
+        '(an image is a source of type = "image")',
+        "7: sources.a.run[0]: expected a program and its arguments, found none",
+        "7: sources.a.run[1]: expected a program and its arguments, found none",
+        "8: sources.b: stages need each other in a circle: b → c → b",
+        '11: sources.b.packages: goes with from = the name of a source of type = "debian"',
+        '12: sources.b.copy[1].src: expected an absolute path, found "x"',
+        "12: sources.b.copy[1].ignore: goes with files of this machine, not with from",
     ),
     "a word that is none of the choices": _misshapen(
         '[scan]\nfail_on = "hihg"\n[layers]\ncompression = "brotli"\n',

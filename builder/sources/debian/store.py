@@ -53,6 +53,10 @@ class PackageStore:
         }
         write_checked(self._index_path(sha256), json.dumps(index, separators=(",", ":")).encode())
 
+    def forget(self, locked: LockedPackage) -> None:
+        """Count a package as absent, so that it is fetched and unpacked again."""
+        self._index_path(locked.sha256).unlink(missing_ok=True)
+
     def open(self, locked: LockedPackage) -> Package | None:
         """Return the package, or None when it is not here whole, or is not the one that was locked."""
         body = read_checked(self._index_path(locked.sha256))

@@ -31,7 +31,11 @@ _AR_HEADER = 60
 _PARTS = ("debian-binary", "control", "data")
 """What comes after these is ignored (deb(5))."""
 _SCRIPTS = ("preinst", "postinst", "prerm", "postrm", "config", "templates")
-_CONTROL_FILES = frozenset({"/control", "/md5sums", "/conffiles", *(f"/{name}" for name in _SCRIPTS)})
+_ALWAYS = "triggers"
+"""Kept of every package, "" where it has none: who misses it knows that an older version unpacked it."""
+_CONTROL_FILES = frozenset(
+    {"/control", "/md5sums", "/conffiles", *(f"/{name}" for name in (*_SCRIPTS, _ALWAYS))}
+)
 
 
 def unpack(deb: Path, locked: LockedPackage, tar: Path) -> Stored:
@@ -59,7 +63,10 @@ def unpack(deb: Path, locked: LockedPackage, tar: Path) -> Stored:
         md5sums=_md5sums(_decoded(control.get("/md5sums", b""))),
         conffiles=_conffiles(_decoded(control.get("/conffiles", b""))),
         nodes=nodes,
-        scripts={one: _decoded(control[f"/{one}"]) for one in _SCRIPTS if f"/{one}" in control},
+        scripts={
+            **{one: _decoded(control[f"/{one}"]) for one in _SCRIPTS if f"/{one}" in control},
+            _ALWAYS: _decoded(control.get(f"/{_ALWAYS}", b"")),
+        },
         newest=0,
     )
     return Stored(package=package, size=source.size)

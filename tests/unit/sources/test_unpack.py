@@ -92,7 +92,8 @@ def test_everything_of_a_package_is_kept(tmp_path: Path) -> None:
     assert package.control.startswith("Package: pkg\n")
     assert package.md5sums == {"/usr/bin": "d41d8cd98f00b204e9800998ecf8427e"}
     assert package.conffiles == ("/etc/x",)
-    assert package.scripts == {"postinst": "#!/bin/sh\n\udcff\n", "templates": "ignored"}
+    scripts = {"postinst": "#!/bin/sh\n\udcff\n", "templates": "ignored", "triggers": ""}
+    assert package.scripts == scripts
     assert sorted(nodes) == sorted(
         ["/usr", "/usr/bin", "/usr/" + "n" * 200, "/usr/same", "/usr/link", "/usr/nöt"]
     )

@@ -1,6 +1,7 @@
 """The few calls of Linux that Python lacks: namespaces, mounts, capabilities, process control.
 
-Read by the sandbox's own process, which must start fast: only ctypes and the standard library's core.
+Read by processes of rootlet that must start fast (the tests' sandbox, the rooms of build stages): only ctypes
+and the standard library's core.
 Every call raises OSError with the errno of the kernel.
 See mount(2), pivot_root(2), unshare(2), prctl(2), capset(2).
 """

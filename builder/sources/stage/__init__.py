@@ -1,0 +1,1 @@
+"""Build stages: commands run by buildah in a room of their own, and what they leave as a tree of files."""

@@ -1,0 +1,245 @@
+"""Where stages are run: the engine, the folders that are kept, and a container in a room of its own.
+
+<folder>/storage, run, scratch     buildah's private storage (builder/engine/buildah.py)
+<folder>/trees, packs              what stages left: nodes and bytes
+<folder>/images                    which stored image a key stands for
+<folder>/caches                    persistent caches of commands
+<folder>/logs, locks, rooms        logs of stages that failed; who is at work
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import sys
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from builder.engine import buildah
+from builder.engine.buildah import NO_LIMITS, Engine, Limits
+from builder.engine.command import Command, MachineRunner, Sink
+from builder.engine.lookup import Wish, look_up
+from builder.engine.session import RoomPlan, Session
+from builder.errors import BuildError, RootletError
+from builder.files import read_checked, write_checked
+from builder.progress import Progress
+from builder.sources.stage.journal import abandoned, container_name, forget
+from builder.sources.stage.rows import laid
+from builder.sysroot import Node
+
+ROOM = "stages"
+"""Folder of the cache."""
+_BOOT = "import sys; sys.path.append(sys.argv[1]); from builder.sources.stage.inside import main; main()"
+_INSIDE_SECONDS = 3600.0
+SECRETS = "/run/secrets"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """What stages need of the machine.
+
+    ``isolation``: BUILDAH_ISOLATION or ""; ``epoch``: SOURCE_DATE_EPOCH or None.
+    """
+
+    runner: MachineRunner
+    progress: Progress
+    cache: Path
+    isolation: str = ""
+    epoch: int | None = None
+    sessions: Sessions
+
+    @property
+    def folder(self) -> Path:
+        """Where everything of stages is kept, for each user apart."""
+        return self.cache / ROOM / str(os.geteuid())
+
+    def engine(self) -> Engine:
+        """Look buildah up, and remove what processes left that were killed. MachineError without buildah."""
+        wish = Wish(folder=self.folder, isolation=self.isolation, root=os.geteuid() == 0)
+        engine = look_up(self.runner, wish)
+        self._remove_abandoned(engine)
+        return engine
+
+    def _remove_abandoned(self, engine: Engine) -> None:
+        for name in abandoned(self.folder / "rooms"):
+            with contextlib.suppress(RootletError):
+                self.runner.run(buildah.remove(engine, name))
+            if name not in self._containers(engine):
+                forget(self.folder / "rooms", name)
+
+    def _containers(self, engine: Engine) -> frozenset[str]:
+        listed = json.loads(self.runner.run(buildah.containers(engine)).stdout or b"null") or []
+        return frozenset(str(one["containername"]) for one in listed)
+
+    def image(self, key: str) -> str:
+        """ID of the stored image that stands for ``key``; "" where none is known."""
+        body = read_checked(self.folder / "images" / f"{key}.json")
+        return "" if body is None else str(json.loads(body)["image"])
+
+    def remember_image(self, key: str, image: str) -> None:
+        """Write down that an image stands for ``key``."""
+        write_checked(self.folder / "images" / f"{key}.json", json.dumps({"image": image}).encode())
+
+    def forget_images(self) -> None:
+        """Forget every image: the storage is not the one in which they were."""
+        for path in (self.folder / "images").glob("*.json"):
+            path.unlink(missing_ok=True)
+
+
+class Sessions:
+    """The rooms that are open, so that an interruption can close them all."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open: list[Session] = []
+        self._stopped = False
+
+    @contextlib.contextmanager
+    def added(self, session: Session) -> Iterator[None]:
+        """Count a room among the open ones. BuildError when everything is being stopped."""
+        with self._lock:
+            self._open.append(session)
+            if self._stopped:
+                session.abort()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._open.remove(session)
+
+    def stop(self) -> None:
+        """Have whatever runs in a room end now, and whatever would start."""
+        with self._lock:
+            self._stopped = True
+            for session in self._open:
+                session.abort()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomWish:
+    """What container is wanted, in what room. ``secrets``: ids and values.
+
+    ``kept`` are folders of this machine that outlast the container and that no secret may get into.
+    """
+
+    image: str
+    network: bool = False
+    limits: Limits = NO_LIMITS
+    secrets: tuple[tuple[str, bytes], ...] = ()
+    kept: tuple[Path, ...] = ()
+
+
+class Container:
+    """A working container in its room."""
+
+    def __init__(self, bench: Bench, engine: Engine, session: Session, name: str, wish: RoomWish) -> None:
+        self._bench = bench
+        self._engine = engine
+        self._session = session
+        self.name = name
+        self._wish = wish
+        self._root = ""
+
+    def start(self) -> None:
+        """Make the container. BuildError when its image is not in the storage."""
+        self._session.run(buildah.from_image(self._engine, self._wish.image, self.name, self._wish.limits))
+
+    def configure(self, *, env: tuple[tuple[str, str], ...], workdir: str, user: str) -> None:
+        """Set what all commands get."""
+        self._session.run(buildah.configure(self._engine, self.name, env=env, workdir=workdir, user=user))
+
+    def lay(self, nodes: Iterable[Node]) -> None:
+        """Lay files into the container."""
+        self._inside("lay", "files are laid into the stage", nodes=laid(nodes))
+
+    def signs(self) -> dict[str, list[int]]:
+        """Everything there is, with what the kernel changes whenever a file is changed."""
+        found: dict[str, list[int]] = self._inside("sign", "the stage's files are listed", skipped=[SECRETS])[
+            "signs"
+        ]
+        return found
+
+    def take(
+        self, signs: Mapping[str, list[int]], known: Mapping[str, tuple[int, str]], pack: Path | None
+    ) -> dict[str, Any]:
+        """Find what changed since ``signs``; with ``pack`` take the bytes along that are not ``known``.
+
+        BuildError when a secret lies in a changed file.
+        """
+        answer = self._inside(
+            "take",
+            "the stage's files are collected",
+            signs=signs,
+            known={path: list(one) for path, one in known.items()},
+            skipped=[SECRETS],
+            pack=str(pack) if pack is not None else "",
+            kept=[str(folder) for folder in self._wish.kept],
+            secrets=[base64.b64encode(value).decode() for _, value in self._wish.secrets if value.strip()],
+        )
+        if answer["leaks"]:
+            raise BuildError(
+                f"A secret of the stage was written to {', '.join(answer['leaks'][:3])}: nothing is kept",
+                hint=f"read secrets from {SECRETS}/ when they are needed, and do not copy them",
+            )
+        return answer
+
+    def run(self, command: buildah.Run, sink: Sink) -> None:
+        """Run a command, with its secrets mounted, and give each line of its output to ``sink``."""
+        folder = secrets_folder(self._bench, self.name)
+        secrets = tuple((f"{folder}/{one}", f"{SECRETS}/{one}", "ro") for one, _ in self._wish.secrets)
+        command = replace(command, volumes=(*secrets, *command.volumes))
+        self._session.stream(buildah.run(self._engine, self.name, command), sink)
+
+    def commit(self) -> str:
+        """Keep what is there as an image; its ID."""
+        said = self._session.run(buildah.commit(self._engine, self.name)).stdout
+        return said.decode().split()[-1]
+
+    def _inside(self, what: str, description: str, **job: Any) -> dict[str, Any]:
+        if not self._root:
+            said = self._session.run(buildah.mount(self._engine, self.name)).stdout
+            self._root = said.decode().strip()
+        library = str(Path(__file__).resolve().parents[3])
+        command = Command(
+            argv=(sys.executable, "-I", "-S", "-c", _BOOT, library),
+            description=description,
+            stdin=json.dumps({"do": what, "root": self._root, **job}).encode(),
+            timeout=_INSIDE_SECONDS,
+        )
+        answer: dict[str, Any] = json.loads(self._session.run(command).stdout)
+        return answer
+
+
+def secrets_folder(bench: Bench, name: str) -> Path:
+    """Where the room of a container has its secrets; empty for everybody else."""
+    return bench.folder / "scratch" / f"{name}.secrets"
+
+
+@contextlib.contextmanager
+def container(bench: Bench, engine: Engine, wish: RoomWish) -> Iterator[Container]:
+    """A working container that is there until the block ends, and gone however it ends."""
+    with container_name(bench.folder / "rooms") as name:
+        secrets = secrets_folder(bench, name)
+        secrets.mkdir(mode=0o700, parents=True)
+        plan = RoomPlan(
+            network=wish.network,
+            processors=wish.limits.processors,
+            folder=secrets,
+            secrets=wish.secrets,
+            cleanup=buildah.remove(engine, name).argv,
+        )
+        try:
+            with (
+                Session(bench.runner, plan, unshare=engine.unshare) as session,
+                bench.sessions.added(session),
+            ):
+                made = Container(bench, engine, session, name, wish)
+                made.start()
+                yield made
+        finally:
+            secrets.rmdir()
