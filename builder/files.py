@@ -85,3 +85,9 @@ def read_checked(path: Path) -> bytes | None:
 
 def _checksum(body: bytes) -> bytes:
     return hashlib.sha256(body).hexdigest().encode()
+
+
+def file_sha256(path: Path) -> str:
+    """Give the SHA-256 of a file, in hex. Raises OSError as the file system does."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -21,6 +21,8 @@ _WRONG_FOR = {
 
 def check_all(root: Section, problems: Problems) -> None:
     """Report everything that is wrong between tables; those wrong by themselves are not looked at again."""
+    for _, source in root.named("sources"):
+        _check_source(source, problems)
     for install in root.sections("install"):
         _check_install(install, root, problems)
     check_stages(root, problems)
@@ -30,6 +32,15 @@ def check_all(root: Section, problems: Problems) -> None:
     _check_numbers(root, problems)
     _check_config(root.section("config"), problems)
     _check_accounts(root, problems)
+
+
+def _check_source(source: Section, problems: Problems) -> None:
+    if source.text("type") == "archive":
+        if source.has("url") == source.has("path"):
+            which = "both url and path" if source.has("url") else "neither url nor path"
+            problems.at(source.node, f"says {which}; an archive is at one place")
+        if source.has("url"):
+            _ask(source, "sha256", "is missing; an archive that is fetched needs its checksum", problems)
 
 
 def _check_install(install: Section, root: Section, problems: Problems) -> None:

@@ -7,7 +7,15 @@ from typing import cast
 
 from builder.recipe import formats
 from builder.recipe.reading import Section
-from builder.recipe.source_model import DebianSource, HostSource, Source, StageCopy, StageSecret, StageSource
+from builder.recipe.source_model import (
+    ArchiveSource,
+    DebianSource,
+    HostSource,
+    Source,
+    StageCopy,
+    StageSecret,
+    StageSource,
+)
 from builder.recipe.stage_keys import SECRET, number_of_bytes
 
 
@@ -78,8 +86,20 @@ def _secret(text: str, section: Section) -> StageSecret:
     return StageSecret(id=match["id"], env=match["env"] or "", file=folder / file if file else None)
 
 
+def _archive(name: str, section: Section) -> ArchiveSource:
+    return ArchiveSource(
+        name=name,
+        url=section.text("url"),
+        path=section.local_path("path"),
+        sha256=section.text("sha256"),
+        strip=section.number("strip"),
+        root=section.text("root"),
+    )
+
+
 _MAKERS: Mapping[str, Callable[[str, Section], Source]] = {
     "debian": _debian,
     "host": _host,
     "stage": _stage,
+    "archive": _archive,
 }

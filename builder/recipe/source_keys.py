@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from builder.recipe import formats
-from builder.recipe.keys import LOCAL_PATH
-from builder.recipe.shapes import Flag, Key, ListOf, MapOf, Table, Text, Variants
+from builder.recipe.keys import LOCAL_PATH, PATH
+from builder.recipe.shapes import Flag, Key, ListOf, MapOf, Number, Table, Text, Variants
 from builder.recipe.source_model import DEFAULT_SUITE
 from builder.recipe.stage_keys import STAGE_KEYS
 
@@ -19,7 +19,7 @@ _PACKAGE = Text(expected="the name of a Debian package", rule=formats.package)
 
 _TYPE = Key(
     name="type",
-    shape=Text(choices=("debian", "host", "stage"), later=("python", "image", "archive", "git")),
+    shape=Text(choices=("debian", "host", "stage", "archive"), later=("python", "image", "git")),
     about="kind of source",
     default="debian",
 )
@@ -93,9 +93,47 @@ _STAGE = Table(
     about="Commands that are run, through buildah, rootless; the files they leave.",
     keys=(_TYPE, *STAGE_KEYS),
 )
+_FILE_ADDRESS = Text(
+    expected='an address such as "https://example.com/assets.tar.gz", without a password',
+    pattern=r"https?://[A-Za-z0-9.:\[\]-]+/[^\s#@]*",
+)
+_ARCHIVE = Table(
+    title='[sources.NAME] type = "archive"',
+    about="Files of a tar archive (plain, gz, xz, bz2, zst) or a zip.",
+    keys=(
+        _TYPE,
+        Key(
+            name="url",
+            shape=_FILE_ADDRESS,
+            about="where the archive is; then `sha256` is needed",
+            default="",
+            otherwise="`path`",
+        ),
+        Key(name="path", shape=LOCAL_PATH, about="the archive on this machine, relative to the recipe"),
+        Key(
+            name="sha256",
+            shape=Text(expected="a SHA-256 in 64 lower-case hex digits", pattern=r"[0-9a-f]{64}"),
+            about="checksum of the archive",
+            default="",
+            otherwise="not checked for `path`",
+        ),
+        Key(
+            name="strip",
+            shape=Number(low=0, high=64),
+            about="leading folders that are taken off every path; what has no more is left out",
+            default=0,
+        ),
+        Key(
+            name="root",
+            shape=PATH,
+            about="folder of the archive, after `strip`, that becomes the root of the tree",
+            default="/",
+        ),
+    ),
+)
 
 SOURCE = Variants(
     about="Where files come from.",
     key=_TYPE,
-    tables={"debian": _DEBIAN, "host": _HOST, "stage": _STAGE},
+    tables={"debian": _DEBIAN, "host": _HOST, "stage": _STAGE, "archive": _ARCHIVE},
 )

@@ -86,5 +86,21 @@ class StageSource:
     seconds: float = 3600.0
 
 
-Source = DebianSource | HostSource | StageSource
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchiveSource:
+    """``type = "archive"``: a tar or zip archive at ``url``, or at ``path`` of this machine.
+
+    ``sha256`` (hex) is of the file; "" only for a ``path``. ``strip`` leading folders are taken off, then
+    ``root`` (absolute in what is left) is the root of the tree.
+    """
+
+    name: str
+    url: str = ""
+    path: Path | None = None
+    sha256: str = ""
+    strip: int = 0
+    root: str = "/"
+
+
+Source = DebianSource | HostSource | StageSource | ArchiveSource
 """Any source. All but :class:`DebianSource` give one tree (builder/sources/supply.py)."""

@@ -1,7 +1,8 @@
-"""xz, gzip, zstd: streams unpacked in bounded pieces, with limits against bombs."""
+"""xz, gzip, zstd, bzip2: streams unpacked in bounded pieces, with limits against bombs."""
 
 from __future__ import annotations
 
+import bz2
 import contextlib
 import importlib
 import lzma
@@ -19,6 +20,7 @@ _XZ_MEMORY = 256 << 20
 """xz -9 needs 65 MiB; a header may demand 4 GiB."""
 _ZSTD_WINDOW = 27
 """Logarithm of the largest zstd window accepted (128 MiB), as zstd's own programs."""
+_MAGICS = {"gz": b"\x1f\x8b", "xz": b"\xfd7zXZ\0", "zst": b"\x28\xb5\x2f\xfd", "bz2": b"BZh"}
 _RATIO = 1000
 _RATIO_FREE = 64 << 20
 """Output below this is never judged by its ratio: small files of zeros are honest."""
@@ -73,13 +75,18 @@ class _Inflater(Protocol):
     def decompress(self, data: bytes, max_length: int = 0, /) -> bytes: ...
 
 
+def kind_of(head: bytes) -> str:
+    """Tell by its first bytes how a stream is compressed; "" for not at all."""
+    return next((kind for kind, magic in _MAGICS.items() if head.startswith(magic)), "")
+
+
 def decompressed(chunks: Iterable[bytes], kind: str, *, name: str, limit: int) -> Iterator[bytes]:
     """Yield the content of a stream in pieces of at most ``PIECE`` bytes.
 
-    ``kind`` is the end of a file name: "gz", "xz", "zst" or "". BuildError that starts with ``name`` for
-    damaged, truncated or oversized streams (more than ``limit`` bytes, or a thousand times their size).
+    ``kind`` is the end of a file name: "gz", "xz", "zst", "bz2" or "". BuildError that starts with ``name``
+    for damaged, truncated or oversized streams (more than ``limit`` bytes, or a thousand times their size).
     """
-    meter = _Meter(name, limit)
+    meter = Meter(name, limit)
     if kind == "":
         for chunk in chunks:
             meter.count(len(chunk), len(chunk))
@@ -87,7 +94,7 @@ def decompressed(chunks: Iterable[bytes], kind: str, *, name: str, limit: int) -
         return
     make = _makers().get(kind)
     if make is None:
-        raise BuildError(f"{name} is compressed as {kind!r}; xz, gz and zst are known")
+        raise BuildError(f"{name} is compressed as {kind!r}; xz, gz, zst and bz2 are known")
     try:
         yield from _decode(chunks, make, meter)
     except _module_errors(kind) as error:
@@ -96,7 +103,7 @@ def decompressed(chunks: Iterable[bytes], kind: str, *, name: str, limit: int) -
         ) from error
 
 
-def _decode(chunks: Iterable[bytes], make: Callable[[], _Decoder], meter: _Meter) -> Iterator[bytes]:
+def _decode(chunks: Iterable[bytes], make: Callable[[], _Decoder], meter: Meter) -> Iterator[bytes]:
     decoder: _Decoder | None = None
     started = False
     for chunk in chunks:
@@ -121,8 +128,8 @@ def _decode(chunks: Iterable[bytes], make: Callable[[], _Decoder], meter: _Meter
         raise EOFError("it ends too early")
 
 
-class _Meter:
-    """Counts both sides of a stream and stops it at the limits."""
+class Meter:
+    """Counts both sides of a stream and stops it at the limits. BuildError that starts with its name."""
 
     def __init__(self, name: str, limit: int) -> None:
         self._name = name
@@ -131,6 +138,7 @@ class _Meter:
         self._made = 0
 
     def count(self, seen: int, made: int) -> None:
+        """Add bytes that were read and bytes that came out."""
         self.seen += seen
         self._made += made
         if self._made > self._limit:
@@ -140,7 +148,7 @@ class _Meter:
 
 
 def _makers() -> dict[str, Callable[[], _Decoder]]:
-    return {"xz": _xz, "gz": _Gzip, "zst": _zstd}
+    return {"xz": _xz, "gz": _Gzip, "zst": _zstd, "bz2": bz2.BZ2Decompressor}
 
 
 def _xz() -> _Decoder:
@@ -165,6 +173,8 @@ def _zstd() -> _Decoder:
 
 def _module_errors(kind: str) -> tuple[type[Exception], ...]:
     errors: list[type[Exception]] = [lzma.LZMAError, zlib.error, EOFError, ValueError]
+    if kind == "bz2":
+        errors.append(OSError)
     if kind == "zst":
         errors.append(_zstd_module().ZstdError)
     if kind == "gz":

@@ -61,16 +61,26 @@ class PackedTrees:
             return None
         return None if index is None else _packed(index, path)
 
+    def written(self, key: str) -> Packed:
+        """The tree that was just packed. MachineError when something took it away."""
+        packed = self.open(key)
+        if packed is None:
+            raise MachineError(
+                f"{self.path(key)} was written and cannot be read again",
+                hint=f"look whether something else writes to {self.folder}",
+            )
+        return packed
+
     @contextlib.contextmanager
-    def pack(self, key: str) -> Iterator[Packer]:
-        """Make the tree of ``key``: whole when the block ends well, else not at all.
+    def pack(self, key: str, what: str = "the tree") -> Iterator[Packer]:
+        """Make the tree of ``key``, ``what`` in errors: whole when the block ends well, else not at all.
 
         MachineError when the disk refuses: an OSError inside the block is taken for that.
         """
         path = self.path(key)
         try:
             with atomic_write(path, durable=False) as stream:
-                packer = Packer(stream, path)
+                packer = Packer(stream, path, what)
                 yield packer
                 packer.finish()
         except OSError as error:
@@ -83,9 +93,10 @@ class PackedTrees:
 class Packer:
     """Takes the paths of one tree, in any order. ``about`` may hold whatever JSON can say."""
 
-    def __init__(self, stream: BinaryIO, path: Path) -> None:
+    def __init__(self, stream: BinaryIO, path: Path, what: str) -> None:
         self._stream = stream
         self._path = path
+        self._what = what
         self._nodes = {"/": Node(path="/", kind=Kind.DIRECTORY, mode=0o755)}
         self._packages: dict[str, Package] = {}
         self._size = 0
@@ -95,6 +106,11 @@ class Packer:
     def size(self) -> int:
         """Bytes of files so far."""
         return self._size
+
+    @property
+    def paths(self) -> int:
+        """Paths so far, the root among them."""
+        return len(self._nodes)
 
     def get(self, path: str) -> Node | None:
         """What was added at ``path``."""
@@ -111,7 +127,9 @@ class Packer:
         """
         present = self._nodes.get(node.path)
         if present is not None and not present.kind is node.kind is Kind.DIRECTORY:
-            raise BuildError(f"{node.path} is there twice: {present.kind.value} and {node.kind.value}")
+            raise BuildError(
+                f"{self._what} has {node.path} twice: {present.kind.value} and {node.kind.value}"
+            )
         if node.kind is Kind.FILE:
             first = self._nodes.get(node.hardlink) if node.hardlink else None
             shared = first.content if first is not None else None
@@ -130,7 +148,7 @@ class Packer:
 
     def finish(self) -> None:
         """Write the index. BuildError when a path lies below something that is no folder."""
-        _add_parents(self._nodes)
+        _add_parents(self._nodes, self._what)
         index = {
             "about": self.about,
             "newest": max((one.mtime for one in self._nodes.values() if one.kind is Kind.FILE), default=0),
@@ -213,11 +231,11 @@ def _mark_used(path: Path) -> None:
         os.utime(path)
 
 
-def _add_parents(nodes: dict[str, Node]) -> None:
+def _add_parents(nodes: dict[str, Node], what: str) -> None:
     for path in list(nodes):
         parent = path.rpartition("/")[0] or "/"
         while (above := nodes.get(parent)) is None:
             nodes[parent] = Node(path=parent, kind=Kind.DIRECTORY, mode=0o755)
             parent = parent.rpartition("/")[0] or "/"
         if above.kind is not Kind.DIRECTORY:
-            raise BuildError(f"{path} lies below {above.path}, which is a {above.kind.value}")
+            raise BuildError(f"{what} has {path} below {above.path}, which is a {above.kind.value}")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from builder.files import Stamp
 from builder.oci import Platform
-from builder.recipe.source_model import DebianSource, HostSource, Source, StageSource
+from builder.recipe.source_model import ArchiveSource, DebianSource, HostSource, Source, StageSource
 from builder.sources.debian.apt_sources import Mirrors
 from builder.sources.debian.archive import Effects, Freshness
 from builder.sources.stage.options import NO_RECIPE, USUAL, StageOptions, StageRecipe
@@ -71,6 +71,10 @@ def _tree(source: Source, supplies: Supply) -> SourceTree | None:
             from builder.sources.host import host_tree  # noqa: PLC0415 (see above)
 
             return host_tree(source, supplies.cache)
+        case ArchiveSource():
+            from builder.sources.archive import archive_tree  # noqa: PLC0415 (see above)
+
+            return archive_tree(source, supplies)
         case DebianSource() | StageSource():
             return None
 
@@ -81,6 +85,8 @@ def source_inputs(sources: tuple[Source, ...]) -> tuple[Path, ...]:
     for source in sources:
         if isinstance(source, DebianSource) and source.keyring is not None:
             found.append(source.keyring)
+        elif isinstance(source, ArchiveSource) and source.path is not None:
+            found.append(source.path)
         elif isinstance(source, StageSource) and source.copy:
             from builder.sources.stage.context import paths_of  # noqa: PLC0415 (see above)
 

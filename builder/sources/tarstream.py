@@ -144,8 +144,7 @@ class _Reader:
         if header.count(0) == BLOCK:
             # Two blocks of zeros end an archive; some writers leave it at one.
             return None
-        total = sum(header) - sum(header[148:156]) + 8 * 32
-        if total != self._number(header[148:156], "checksum"):
+        if _sum_of(header) != self._number(header[148:156], "checksum"):
             raise self._bad("has a damaged header")
         return header
 
@@ -227,22 +226,15 @@ class _Reader:
             raise self._bad(f"contains {path}, and {parent} is not a folder")
         if link and self._kinds.get(self._path(target, "target")) is not Kind.FILE:
             raise self._bad(f"links {path} to {target}, which is no earlier file of it")
-        if kind is Kind.SYMLINK and (not target or len(target) > _LONGEST_PATH or _FORBIDDEN.search(target)):
+        if kind is Kind.SYMLINK and not is_target(target):
             raise self._bad(f"contains a symbolic link {path} without a proper target")
         self._kinds[path] = kind
 
     def _path(self, text: str, what: str) -> str:
-        """``./usr/bin/x`` as ``/usr/bin/x``; "/" for the root itself."""
-        parts = [part for part in text.split("/") if part not in {"", "."}]
-        if (
-            text.startswith("/")
-            or ".." in parts
-            or len(text) > _LONGEST_PATH
-            or any(len(part.encode(errors="surrogateescape")) > _LONGEST_NAME for part in parts)
-            or _FORBIDDEN.search(text)
-        ):
+        path = inner_path(text)
+        if path is None:
             raise self._bad(f"contains a {what} that leaves it or is no name: {text[:200]!r}")
-        return "/" + "/".join(parts)
+        return path
 
     def _size(self, header: bytes, extended: dict[str, str]) -> int:
         if "size" in extended:
@@ -283,6 +275,36 @@ class _Reader:
 
     def _bad(self, what: str) -> BuildError:
         return BuildError(f"{self._name} {what}", hint=self._hint)
+
+
+def inner_path(text: str) -> str | None:
+    """``./usr/bin/x`` as ``/usr/bin/x``, "/" for the root; None for what leaves an archive or is no name."""
+    parts = [part for part in text.split("/") if part not in {"", "."}]
+    if (
+        text.startswith("/")
+        or ".." in parts
+        or len(text) > _LONGEST_PATH
+        or any(len(part.encode(errors="surrogateescape")) > _LONGEST_NAME for part in parts)
+        or _FORBIDDEN.search(text)
+    ):
+        return None
+    return "/" + "/".join(parts)
+
+
+def is_target(text: str) -> bool:
+    """Whether a symbolic link may say ``text``; where it leads is not asked."""
+    return 0 < len(text) <= _LONGEST_PATH and not _FORBIDDEN.search(text)
+
+
+def starts_tar(head: bytes) -> bool:
+    """Whether a tar archive may start with the block ``head``."""
+    digits = head[148:156].strip(b" \0")
+    is_header = len(digits) > 0 and not digits.strip(b"01234567") and int(digits, 8) == _sum_of(head[:BLOCK])
+    return len(head) >= BLOCK and (is_header or head[:BLOCK].count(0) == BLOCK)
+
+
+def _sum_of(header: bytes) -> int:
+    return sum(header) - sum(header[148:156]) + 8 * 32
 
 
 def _header_path(header: bytes) -> str:

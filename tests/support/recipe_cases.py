@@ -77,6 +77,9 @@ VALID: Mapping[str, str] = {
     'packages = ["g++", "libc6"]\nmirror = "https://mirror.test:8443/debian/"\nsecurity_mirror = '
     '"http://mirror.test/security"\nsecurity = false\nsnapshot = "20261101T000000Z"\n'
     'keyring = "keys/mirror.asc"\npin = { openssl = "1:3.5.1-1+b1" }\n',
+    "archives": HEAD
+    + f'[sources.a]\ntype = "archive"\nurl = "https://a.test:8443/a.tgz?raw=1"\nsha256 = "{"a1" * 32}"\n'
+    '[sources.b]\ntype = "archive"\npath = "../b.zip"\nstrip = 1\nroot = "/usr"\n',
     "installs": HEAD
     + '[sources.os]\n[[install]]\nfrom = "os"\npath = "/usr/bin/openssl"\n[[install]]\nfrom = "os"\n'
     'path = "/usr/share/x"\nto = "/srv/"\nmode = "644"\nowner = "www-data"\n[[install]]\n'
@@ -250,7 +253,7 @@ WRONG: Mapping[str, Wrong] = {
         "20: output.sbom: is not supported yet",
         "21: output.report: is not supported yet",
         '23: sources.deps.type: "python" is not supported yet; '
-        'this version knows "debian", "host" or "stage"',
+        'this version knows "debian", "host", "stage" or "archive"',
     ),
     "a key of another type of source": _misshapen(
         '[sources.here]\ntype = "host"\nsuite = "trixie"\n[sources.os]\nroot = "/x"\n',
@@ -260,7 +263,8 @@ WRONG: Mapping[str, Wrong] = {
     ),
     "a type of source that nobody knows": _misshapen(
         '[sources.here]\ntype = "hots"\n',
-        '4: sources.here.type: expected "debian", "host" or "stage", found "hots"; did you mean "host"?',
+        '4: sources.here.type: expected "debian", "host", "stage" or "archive", found "hots"; '
+        'did you mean "host"?',
     ),
     "a stage that starts from nothing, and keys that it cannot have": _misshapen(
         '[sources.a]\ntype = "stage"\nrun = ["", []]\nmemory = "2 gigs"\ntime = "0s"\ncpus = 0\n'
@@ -289,6 +293,18 @@ WRONG: Mapping[str, Wrong] = {
         '11: sources.b.packages: goes with from = the name of a source of type = "debian"',
         '12: sources.b.copy[1].src: expected an absolute path, found "x"',
         "12: sources.b.copy[1].ignore: goes with files of this machine, not with from",
+    ),
+    "archives that are nowhere, in two places, or not checked": _wrong(
+        '[sources.a]\ntype = "archive"\n[sources.b]\ntype = "archive"\nurl = "https://a.test/b.zip"\n'
+        f'path = "b.zip"\nsha256 = "{"0" * 64}"\n[sources.c]\ntype = "archive"\nurl = "https://a.test/c?d=1"\n'
+        '[sources.d]\ntype = "archive"\nurl = "https://me:secret@a.test/d"\nsha256 = "0"\nstrip = -1\n',
+        "3: sources.a: says neither url nor path; an archive is at one place",
+        "5: sources.b: says both url and path; an archive is at one place",
+        "10: sources.c.sha256: is missing; an archive that is fetched needs its checksum",
+        '15: sources.d.url: expected an address such as "https://example.com/assets.tar.gz", without a '
+        'password, found "https://me:secret@a.test/d"',
+        '16: sources.d.sha256: expected a SHA-256 in 64 lower-case hex digits, found "0"',
+        "17: sources.d.strip: expected an integer from 0 to 64, found -1",
     ),
     "a word that is none of the choices": _misshapen(
         '[scan]\nfail_on = "hihg"\n[layers]\ncompression = "brotli"\n',

@@ -129,10 +129,10 @@ def test_paths_come_in_any_order_and_the_last_of_two_folders_counts(tmp_path: Pa
 @pytest.mark.parametrize(
     ("nodes", "words"),
     [
-        ((file("/a"), file("/a")), "/a is there twice: file and file"),
-        ((link("/a", "/etc"), folder("/a")), "/a is there twice: symlink and directory"),
-        ((link("/a", "/etc"), file("/a/b/c")), "/a/b/c lies below /a, which is a symlink"),
-        ((file("/a/b"), file("/a")), "/a/b lies below /a, which is a file"),
+        ((file("/a"), file("/a")), "the tree has /a twice: file and file"),
+        ((link("/a", "/etc"), folder("/a")), "has /a twice: symlink and directory"),
+        ((link("/a", "/etc"), file("/a/b/c")), "has /a/b/c below /a, which is a symlink"),
+        ((file("/a/b"), file("/a")), "has /a/b below /a, which is a file"),
     ],
 )
 def test_a_tree_that_contradicts_itself_is_refused_and_leaves_nothing(
