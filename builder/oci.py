@@ -174,8 +174,8 @@ _PLACES = {
 class ImageAddress:
     """An image as a recipe or a command line names it; nobody has looked whether it is there.
 
-    ``path``: the folder or file of a layout or an archive, ``name`` the image's name inside it or in the
-    storage. ``reference`` is that of an image of a registry.
+    ``path``: the folder or file of a layout or an archive, ``name`` the image's name (or digest) inside it or
+    its name in the storage. ``reference`` is that of an image of a registry.
     """
 
     place: ImagePlace
@@ -185,7 +185,7 @@ class ImageAddress:
 
     @classmethod
     def parse(cls, text: str, folder: Path) -> ImageAddress:
-        """Read ``registry/name[:tag][@digest]``, ``oci:FOLDER[:TAG]`` or the like; paths from ``folder`` on.
+        """Read ``registry/name[:tag][@digest]``, ``oci:FOLDER[:TAG]`` or the like; paths start at ``folder``.
 
         ValueError says what is wrong.
         """
@@ -198,7 +198,11 @@ class ImageAddress:
             raise ValueError(f"{text!r} names no image")
         if place is ImagePlace.STORAGE:
             return cls(place=place, name=rest)
-        path, _, name = rest.partition(":")  # as containers-transports(5)
+        path, at, name = rest.partition("@")
+        if at and not _DIGEST.fullmatch(name):
+            raise ValueError(f"{name!r} in {text!r} is not a digest")
+        if not at:
+            path, _, name = rest.partition(":")  # as containers-transports(5)
         return cls(place=place, path=folder / path, name=name)
 
     def __str__(self) -> str:

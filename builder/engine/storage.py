@@ -46,3 +46,20 @@ def pull_archive(buildah: str, archive: Path, scratch: Path) -> Command:
 def tag_image(buildah: str, image: str, name: str) -> Command:
     """Give a stored image another name."""
     return Command(argv=(buildah, "tag", image, name), description=f"buildah tag {name}")
+
+
+def export_image(tool: str, name: str, archive: Path, scratch: Path) -> Command:
+    """Write a stored image to a docker-archive: no layer is compressed. ``tool``: skopeo or buildah."""
+    if tool.rpartition("/")[2] == "buildah":
+        return Command(
+            argv=(tool, "push", "--quiet", name, f"docker-archive:{archive}"),
+            description=f"buildah push of {name} to an archive",
+            environment=(("TMPDIR", str(scratch)),),
+        )
+    return Command(
+        argv=(
+            *(tool, "--tmpdir", str(scratch), "copy", "--quiet"),
+            *(f"containers-storage:{name}", f"docker-archive:{archive}"),
+        ),
+        description=f"skopeo copy of {name} to an archive",
+    )

@@ -57,16 +57,16 @@ class LayerStore:
     """The folder of unpacked layers."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
 
     def has(self, diff_id: Digest) -> bool:
         """Whether the layer is here; what :meth:`open` finds damaged is too."""
-        return self._index(diff_id).is_file() and self._tar(diff_id).is_file()
+        return self._index(diff_id).is_file() and self.tar(diff_id).is_file()
 
     def open(self, diff_id: Digest, number: int) -> UnpackedLayer | None:
         """The layer, as number ``number`` of an image, or None when it is not here whole."""
         body = read_checked(self._index(diff_id))
-        tar = self._tar(diff_id)
+        tar = self.tar(diff_id)
         if body is None:
             return None
         index = json.loads(body)
@@ -91,8 +91,8 @@ class LayerStore:
         known = self.open(layer.diff_id, number)
         if known is not None:
             return known
-        tar = self._tar(layer.diff_id)
-        with disk_errors(self._folder):
+        tar = self.tar(layer.diff_id)
+        with disk_errors(self.folder):
             tar.parent.mkdir(parents=True, exist_ok=True)
             with atomic_write(tar, durable=False) as out:
                 rows, size = _unpack(layer, out, image)
@@ -105,11 +105,12 @@ class LayerStore:
             entries=tuple(_entry(row, tar, number) for row in rows),
         )
 
-    def _tar(self, diff_id: Digest) -> Path:
-        return self._folder / f"{diff_id.encoded}.tar"
+    def tar(self, diff_id: Digest) -> Path:
+        """Where the tar of a layer lies, or would lie."""
+        return self.folder / f"{diff_id.encoded}.tar"
 
     def _index(self, diff_id: Digest) -> Path:
-        return self._folder / f"{diff_id.encoded}.json"
+        return self.folder / f"{diff_id.encoded}.json"
 
 
 def final_tree(layers: Iterable[UnpackedLayer], *, where: str) -> dict[str, LayerEntry]:

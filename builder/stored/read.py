@@ -142,8 +142,8 @@ def open_image(
 ) -> StoredImage:
     """Read what the image at ``path`` says of itself; layers are only located.
 
-    ``name`` and ``platform`` choose where there are several. BuildError when nothing there is an image, when
-    it is damaged, or when the choice is not clear.
+    ``name`` (or a digest) and ``platform`` choose where there are several. BuildError when nothing there is
+    an image, when it is damaged, or when the choice is not clear.
     """
     source = open_blobs(path)
     if source.has("index.json"):
@@ -229,7 +229,11 @@ def _open_layout(
     source: BlobSource, path: Path, name: str, platform: Platform | None, limits: Limits
 ) -> StoredImage:
     entries = parse_index(read_section(source.named("index.json"), str(path)), f"{path}: index.json")
-    named = tuple(entry for entry in entries if not name or reference_name(entry) == name)
+    named = tuple(
+        entry for entry in entries if not name or name in (reference_name(entry), str(entry.digest))
+    )
+    if not named and ":" in name:  # the digest of one platform
+        named = tuple(one for one in _manifests(source, entries) if str(one.digest) == name)
     names = tuple(sorted({reference_name(entry) for entry in named} - {""}))
     if not named and name:
         has = ", ".join(sorted({reference_name(entry) for entry in entries} - {""})[:_SHOWN])
