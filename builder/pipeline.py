@@ -22,6 +22,7 @@ from builder.plan.build import make_plan
 from builder.plan.model import ImagePlan
 from builder.recipe.model import Compression, Missing, OutputKind, Recipe
 from builder.recipe.source_model import DebianSource, Source
+from builder.registry.options import RegistryOptions
 from builder.report.build import BuildSummary, PlatformSummary, count_findings
 from builder.runtime.closure import Closure
 from builder.runtime.hints import LOADERS
@@ -51,7 +52,10 @@ _MOST_NOTES = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """A recipe of one platform with its plan, and what it was chosen from."""
+    """A recipe of one platform with its plan, and what it was chosen from.
+
+    After ``fresh_until`` (unix time) sources besides the archives would be asked anew.
+    """
 
     recipe: Recipe
     plan: ImagePlan
@@ -140,8 +144,15 @@ def source_trees(recipe: Recipe, workshop: Workshop) -> Mapping[str, SourceTree]
             path=recipe.path.absolute(),
             written=tuple(output.path for output in recipe.outputs if output.path is not None),
         ),
+        registries=registry_options(recipe, workshop),
     )
     return supply(recipe.sources, supplies)
+
+
+def registry_options(recipe: Recipe, workshop: Workshop) -> RegistryOptions:
+    """How the machine and the recipe reach registries."""
+    options = workshop.registries
+    return replace(options, insecure=options.insecure | recipe.insecure)
 
 
 def _resolve_with(beginning: _Beginning, taken: tuple[str, ...], workshop: Workshop) -> _Resolved:

@@ -9,6 +9,7 @@ from pathlib import Path
 from builder.engine.command import Runner
 from builder.oci import Platform
 from builder.progress import Progress
+from builder.registry.options import NO_OPTIONS, RegistryOptions
 from builder.sources.debian.apt_sources import Mirrors
 from builder.sources.debian.archive import Effects, Freshness
 from builder.sources.stage.options import USUAL, StageOptions
@@ -27,6 +28,7 @@ class Workshop:
     epoch: int | None
     """SOURCE_DATE_EPOCH in seconds, or None."""
     stages: StageOptions = USUAL
+    registries: RegistryOptions = NO_OPTIONS
 
     @property
     def progress(self) -> Progress:

@@ -72,6 +72,25 @@ def proxies() -> dict[str, str]:
     return {name: value for name, value in found.items() if value}
 
 
+def auth_files() -> tuple[Path, ...]:
+    """Files with credentials for registries, in the order in which they count (containers-auth.json(5)).
+
+    ``REGISTRY_AUTH_FILE`` alone where it is set.
+    """
+    if given := os.environ.get("REGISTRY_AUTH_FILE"):
+        return (Path(given).absolute(),)
+    folders = [os.environ.get("XDG_RUNTIME_DIR", ""), os.environ.get("XDG_CONFIG_HOME", "")]
+    found = [Path(folder) / "containers" / "auth.json" for folder in folders if folder.startswith("/")]
+    docker = os.environ.get("DOCKER_CONFIG", "")
+    try:
+        home = Path.home()
+    except RuntimeError:
+        return (*found, *([Path(docker) / "config.json"] if docker else []))
+    found.append(home / ".config" / "containers" / "auth.json")
+    found.append((Path(docker) if docker else home / ".docker") / "config.json")
+    return tuple(dict.fromkeys(found))
+
+
 def runner() -> MachineRunner:
     """Runs programs of this machine."""
     return MachineRunner(os.environ)

@@ -30,6 +30,7 @@ class ArchiveOptions:
     refresh: bool
     offline: bool
     max_age: float
+    insecure: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +72,14 @@ recipe_options = stack(
     ]
 )
 
+insecure_option = click.option(
+    "insecure_registries",
+    "--insecure-registry",
+    multiple=True,
+    metavar="HOST[:PORT]",
+    help="A registry without TLS; this machine's own need not be named.",
+)
+
 archive_options = stack(
     [
         click.option(
@@ -87,7 +96,10 @@ archive_options = stack(
             metavar="URL",
             help="Mirror of security updates.",
         ),
-        click.option("--refresh", is_flag=True, help="Ask the mirror even if its release files are fresh."),
+        insecure_option,
+        click.option(
+            "--refresh", is_flag=True, help="Ask mirrors and registries even if what they said is fresh."
+        ),
         click.option("--offline", is_flag=True, help="Use only what is in the cache."),
         click.option(
             "--cache", type=click.Path(path_type=Path, file_okay=False), help="Cache folder [ROOTLET_CACHE]."
@@ -165,4 +177,5 @@ def read_archive_options(options: Mapping[str, Any]) -> ArchiveOptions:
         refresh=options["refresh"],
         offline=options["offline"],
         max_age=_FRESH_SECONDS,
+        insecure=options["insecure_registries"],
     )

@@ -15,6 +15,7 @@ from builder.engine.command import Command, Runner
 from builder.errors import RootletError
 from builder.progress import Progress
 from builder.recipe.load import Document, Request, read_recipe
+from builder.registry.options import RegistryOptions
 from builder.resources import shipped
 
 if TYPE_CHECKING:
@@ -69,7 +70,13 @@ def make_workshop(
         native=machine.native_platform(),
         epoch=machine.source_date_epoch(),
         stages=stages or read_stage_options({}),
+        registries=registry_options(archive.insecure),
     )
+
+
+def registry_options(insecure: Iterable[str]) -> RegistryOptions:
+    """How this machine reaches registries; those of ``insecure`` have no TLS."""
+    return RegistryOptions(auth_files=machine.auth_files(), insecure=frozenset(insecure))
 
 
 def load_recipe(path: Path, options: RecipeOptions) -> Document:

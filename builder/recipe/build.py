@@ -67,6 +67,7 @@ def make_recipe(root: Section, frame: Frame, problems: Problems) -> Recipe:
         scan=_scan(root.section("scan")),
         compression=Compression(root.section("layers").text("compression")),
         outputs=_outputs(root.section("output"), name, frame.folder),
+        insecure=frozenset(root.section("registries").words("insecure")),
         inputs=frame.inputs,
     )
 

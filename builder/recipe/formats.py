@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 from builder.dpkg.version import is_version
-from builder.oci import ImageReference, Platform
+from builder.oci import ImageAddress, ImageReference, Platform
 from builder.recipe.outputs import parse_output
 from builder.recipe.tree import nearest, show
 
@@ -72,6 +72,25 @@ def image_name(text: str) -> str:
     if reference.tag or "@" in text:
         return f"expected a name without a tag or digest, found {show(text)}; tags go to the key tags"
     return ""
+
+
+def image_address(text: str) -> str:
+    """Ask for an image in a registry, a layout, an archive or the local storage."""
+    try:
+        address = ImageAddress.parse(text, Path())
+    except ValueError as error:
+        return f"expected an image, found {show(text)}: {error}"
+    if address.reference is not None and not address.reference.registry:
+        return (
+            f"expected the whole name of an image with its registry, found {show(text)}; "
+            f"did you mean docker.io/{'' if '/' in text else 'library/'}{text}?"
+        )
+    return _no_control(text)
+
+
+def base(text: str) -> str:
+    """Ask for "scratch" or an image."""
+    return "" if text == "scratch" else image_address(text)
 
 
 def platform(text: str) -> str:

@@ -11,6 +11,9 @@ ARGUMENTS = ListOf(of=ARGUMENT)
 PATH = Text(expected="an absolute path", rule=formats.absolute_path)
 FILE_PATH = Text(expected="an absolute path", rule=formats.file_path)
 _GLOBS = ListOf(of=Text(expected="an absolute path, may have *, ?, [ ] and **", rule=formats.glob))
+IMAGE_ADDRESS = Text(
+    expected='an image, as "docker.io/library/debian:trixie" or "oci:FOLDER:TAG"', rule=formats.image_address
+)
 LOCAL_PATH = Text(expected="a path", rule=formats.local_path)
 _ID = Number(low=0, high=formats.MAX_ID)
 _MODE = Text(expected='a file mode such as "0644"', pattern=r"[0-7]{3,4}")

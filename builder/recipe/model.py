@@ -258,6 +258,8 @@ class Recipe:
     scan: ScanPolicy = ScanPolicy()
     compression: Compression = Compression.GZIP
     outputs: tuple[Output, ...] = ()
+    insecure: frozenset[str] = frozenset()
+    """Registries that are spoken to without TLS."""
     inputs: tuple[Path, ...] = ()
     """Every file the recipe was read from (itself, fragments): they decide whether it changed."""
 

@@ -205,6 +205,24 @@ OUTPUT = Table(
     ),
 )
 
+REGISTRIES = Table(
+    title="[registries]",
+    about="How registries are reached, for sources, the base and the output.",
+    keys=(
+        Key(
+            name="insecure",
+            shape=ListOf(
+                of=Text(
+                    expected='a registry such as "registry.lan:5000"',
+                    pattern=r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{1,5})?",
+                )
+            ),
+            about="registries that have no TLS; this machine's own need not be named",
+            default=(),
+        ),
+    ),
+)
+
 _LATER = Table(title="", about="", keys=())
 
 
@@ -247,6 +265,7 @@ _LAID_OVER = (
     Key(name="policy", shape=_LATER, about="what the image may be, whatever is known about it", later=True),
     Key(name="layers", shape=LAYERS, about=LAYERS.about),
     Key(name="output", shape=OUTPUT, about=OUTPUT.about),
+    Key(name="registries", shape=REGISTRIES, about=REGISTRIES.about),
 )
 
 PROFILE = Table(
@@ -283,6 +302,6 @@ DOCUMENT = Table(
 
 TABLES = (
     DOCUMENT, IMAGE, *SOURCE.tables.values(), COPY, INSTALL, FILE, USER, GROUP, RUNTIME, CONFIG, HEALTHCHECK,
-    TEST, HTTP, TCP, EXTRA_FILE, SCAN, IGNORE, LAYERS, OUTPUT, PROFILE,
+    TEST, HTTP, TCP, EXTRA_FILE, SCAN, IGNORE, LAYERS, OUTPUT, REGISTRIES, PROFILE,
 )  # fmt: skip
 """Every table, in the order of the reference."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+from builder.oci import ImageAddress
 from builder.recipe.keys import WHEN
 from builder.recipe.shapes import (
     Day,
@@ -96,6 +97,10 @@ class Section:
         """Give a path of this machine, from the folder of the file that says it; None where there is none."""
         text = self.maybe_text(key)
         return None if text is None else self.at(key).origin.folder / text
+
+    def image(self, key: str) -> ImageAddress:
+        """Give an image's address; paths in it start at the folder of the file that says it."""
+        return ImageAddress.parse(self.text(key), self.at(key).origin.folder)
 
     def pairs(self, key: str) -> tuple[tuple[str, str], ...]:
         """Give a table of strings, in order."""

@@ -11,6 +11,7 @@ from builder.recipe.source_model import (
     ArchiveSource,
     DebianSource,
     HostSource,
+    ImageSource,
     Source,
     StageCopy,
     StageSecret,
@@ -97,9 +98,14 @@ def _archive(name: str, section: Section) -> ArchiveSource:
     )
 
 
+def _image(name: str, section: Section) -> ImageSource:
+    return ImageSource(name=name, ref=section.image("ref"))
+
+
 _MAKERS: Mapping[str, Callable[[str, Section], Source]] = {
     "debian": _debian,
     "host": _host,
     "stage": _stage,
     "archive": _archive,
+    "image": _image,
 }

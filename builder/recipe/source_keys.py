@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from builder.recipe import formats
-from builder.recipe.keys import LOCAL_PATH, PATH
+from builder.recipe.keys import IMAGE_ADDRESS, LOCAL_PATH, PATH
 from builder.recipe.shapes import Flag, Key, ListOf, MapOf, Number, Table, Text, Variants
 from builder.recipe.source_model import DEFAULT_SUITE
 from builder.recipe.stage_keys import STAGE_KEYS
@@ -19,7 +19,7 @@ _PACKAGE = Text(expected="the name of a Debian package", rule=formats.package)
 
 _TYPE = Key(
     name="type",
-    shape=Text(choices=("debian", "host", "stage", "archive"), later=("python", "image", "git")),
+    shape=Text(choices=("debian", "host", "stage", "archive", "image"), later=("python", "git")),
     about="kind of source",
     default="debian",
 )
@@ -132,8 +132,22 @@ _ARCHIVE = Table(
     ),
 )
 
+_IMAGE = Table(
+    title='[sources.NAME] type = "image"',
+    about="A container image: the files that its containers see.",
+    keys=(
+        _TYPE,
+        Key(
+            name="ref",
+            shape=IMAGE_ADDRESS,
+            about="the image, by tag or, so that it stays the same, by digest",
+            required=True,
+        ),
+    ),
+)
+
 SOURCE = Variants(
     about="Where files come from.",
     key=_TYPE,
-    tables={"debian": _DEBIAN, "host": _HOST, "stage": _STAGE, "archive": _ARCHIVE},
+    tables={"debian": _DEBIAN, "host": _HOST, "stage": _STAGE, "archive": _ARCHIVE, "image": _IMAGE},
 )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from builder.oci import ImageAddress
+
 DEFAULT_SUITE = "trixie"
 """Debian's current stable."""
 
@@ -102,5 +104,13 @@ class ArchiveSource:
     root: str = "/"
 
 
-Source = DebianSource | HostSource | StageSource | ArchiveSource
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageSource:
+    """``type = "image"``: what a container of the image ``ref`` would see."""
+
+    name: str
+    ref: ImageAddress
+
+
+Source = DebianSource | HostSource | StageSource | ArchiveSource | ImageSource
 """Any source. All but :class:`DebianSource` give one tree (builder/sources/supply.py)."""

@@ -10,7 +10,6 @@ import hashlib
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import NoReturn
 
 from builder.errors import BuildError, MachineError
@@ -31,14 +30,6 @@ from builder.transport import Answer, LockedError, NotFoundError, Question, Tran
 
 MAX_MANIFEST = 8 << 20
 """Bytes of the largest manifest that is taken; registries stop at 4 MiB."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RegistryOptions:
-    """How registries are reached: files with credentials, in their order, and hosts that lack TLS."""
-
-    auth_files: tuple[Path, ...] = ()
-    insecure: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

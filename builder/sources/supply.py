@@ -7,13 +7,21 @@ keys, a module of this room that makes its tree, and a case of ``_tree`` here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from builder.files import Stamp
-from builder.oci import Platform
-from builder.recipe.source_model import ArchiveSource, DebianSource, HostSource, Source, StageSource
+from builder.oci import ImageAddress, Platform
+from builder.recipe.source_model import (
+    ArchiveSource,
+    DebianSource,
+    HostSource,
+    ImageSource,
+    Source,
+    StageSource,
+)
+from builder.registry.options import NO_OPTIONS, RegistryOptions
 from builder.sources.debian.apt_sources import Mirrors
 from builder.sources.debian.archive import Effects, Freshness
 from builder.sources.stage.options import NO_RECIPE, USUAL, StageOptions, StageRecipe
@@ -47,6 +55,7 @@ class Supply:
     effects: Effects
     stages: StageOptions = USUAL
     recipe: StageRecipe = NO_RECIPE
+    registries: RegistryOptions = NO_OPTIONS
 
 
 def supply(sources: tuple[Source, ...], supplies: Supply) -> Mapping[str, SourceTree]:
@@ -75,20 +84,37 @@ def _tree(source: Source, supplies: Supply) -> SourceTree | None:
             from builder.sources.archive import archive_tree  # noqa: PLC0415 (see above)
 
             return archive_tree(source, supplies)
+        case ImageSource():
+            from builder.sources.image import image_tree  # noqa: PLC0415 (see above)
+
+            return image_tree(source.name, source.ref, supplies)
         case DebianSource() | StageSource():
             return None
 
 
 def source_inputs(sources: tuple[Source, ...]) -> tuple[Path, ...]:
     """Every file of this machine that sources name: whether it changed is seen before anything is made."""
-    found: list[Path] = []
-    for source in sources:
-        if isinstance(source, DebianSource) and source.keyring is not None:
-            found.append(source.keyring)
-        elif isinstance(source, ArchiveSource) and source.path is not None:
-            found.append(source.path)
-        elif isinstance(source, StageSource) and source.copy:
+    return tuple(path for source in sources for path in _inputs(source))
+
+
+def _inputs(source: Source) -> Iterator[Path]:
+    match source:
+        case DebianSource(keyring=Path() as keyring):
+            yield keyring
+        case ImageSource(ref=ref):
+            yield from address_inputs(ref)
+        case ArchiveSource(path=Path() as path):
+            yield path
+        case StageSource(copy=(_, *_)):
             from builder.sources.stage.context import paths_of  # noqa: PLC0415 (see above)
 
-            found += paths_of(source.copy, source.folder)
-    return tuple(found)
+            yield from paths_of(source.copy, source.folder)
+        case _:
+            pass
+
+
+def address_inputs(address: ImageAddress) -> Iterator[Path]:
+    """The files of this machine that say what an image is."""
+    if address.path is not None:
+        yield address.path
+        yield address.path / "index.json"

@@ -12,18 +12,21 @@ from pathlib import Path
 from builder.engine.command import Command
 from builder.engine.storage import export_image, stored_config
 from builder.errors import BuildError, MachineError, ResolutionError
-from builder.oci import Digest, ImageAddress, ImageReference, Platform
+from builder.files import write_bytes
+from builder.oci import ANNOTATION_REF_NAME, Digest, ImageAddress, ImagePlace, ImageReference, Platform
 from builder.staging import staging
-from builder.stored.blob import blob_path
+from builder.stored.blob import blob_path, disk_errors, place_blob
 from builder.stored.blobs import Section
 from builder.stored.config import parse_config
 from builder.stored.layers import LayerStore, UnpackedLayer
+from builder.stored.manifest import LAYOUT_BYTES, index_bytes
 from builder.stored.pull import ImageDoor, RemoteImage, fetch_image, find_image, stored_image
 from builder.stored.read import StoredImage, open_image
 from builder.stored.stream import StoredLayer
 
 _ABSENT = ("does not resolve to an image", "image not known", "no such image", "unable to find")
 _ASKED_EACH_TIME = 0.0
+_NAME = "image"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +107,24 @@ def _unpacked(opened: OpenedImage, number: int, door: ImageDoor, store: LayerSto
         blob_path(door.folder / "blobs", digest).unlink(missing_ok=True)
         fetch_image(opened.remote, door, layers=frozenset({number}))
         return store.unpack(opened.image, number)
+
+
+def engine_reference(opened: OpenedImage, door: ImageDoor, folder: Path) -> str:
+    """The image as buildah and skopeo name it; one of a registry becomes an OCI layout in ``folder``."""
+    address = opened.address
+    if opened.remote is None:
+        name = storage_name(address.name) if address.path is None else str(address.path)
+        inside = f":{address.name}" if address.path is not None and address.name else ""
+        return f"{address.place.value}:{name}{inside}"
+    fetch_image(opened.remote, door)
+    manifest = opened.remote.manifest
+    for blob in (*opened.remote.document.layers, opened.remote.document.config, manifest):
+        place_blob(door.folder / "blobs", folder / "blobs", blob)
+    entry = replace(manifest, annotations=((ANNOTATION_REF_NAME, _NAME),))
+    with disk_errors(folder):
+        write_bytes(folder / "oci-layout", LAYOUT_BYTES)
+        write_bytes(folder / "index.json", index_bytes((entry,)))
+    return f"{ImagePlace.LAYOUT.value}:{folder}:{_NAME}"
 
 
 # ---- files of this machine -----------------------------------------------------------------------------

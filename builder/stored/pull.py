@@ -24,7 +24,8 @@ from builder.oci import Descriptor, Digest, ImageReference, Platform
 from builder.progress import Progress
 from builder.registry.credentials import Keyring
 from builder.registry.name import Repository, locate
-from builder.registry.session import Registries, RegistryOptions
+from builder.registry.options import RegistryOptions
+from builder.registry.session import Registries
 from builder.stored.blob import blob_path
 from builder.stored.blobs import FolderBlobs
 from builder.stored.config import ConfigFile, parse_config

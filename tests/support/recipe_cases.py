@@ -175,7 +175,7 @@ WRONG: Mapping[str, Wrong] = {
         '3: "\\u001b[31m": there is no such key; known here are schema, extends, name, tags, packages, '
         "suite, "
         "entrypoint, cmd, user, env, ports, vars, image, sources, install, file, users, groups, runtime, "
-        "config, test, scan, layers, output, profile",
+        "config, test, scan, layers, output, registries, profile",
         '5: users."a b": expected the name of an account (letters, digits, ".", "_", "-"; not "when"), '
         'found "a b"',
         '5: users."a b".uid: is missing; expected an integer from 0 to 4294967294',
@@ -253,7 +253,7 @@ WRONG: Mapping[str, Wrong] = {
         "20: output.sbom: is not supported yet",
         "21: output.report: is not supported yet",
         '23: sources.deps.type: "python" is not supported yet; '
-        'this version knows "debian", "host", "stage" or "archive"',
+        'this version knows "debian", "host", "stage", "archive" or "image"',
     ),
     "a key of another type of source": _misshapen(
         '[sources.here]\ntype = "host"\nsuite = "trixie"\n[sources.os]\nroot = "/x"\n',
@@ -263,7 +263,7 @@ WRONG: Mapping[str, Wrong] = {
     ),
     "a type of source that nobody knows": _misshapen(
         '[sources.here]\ntype = "hots"\n',
-        '4: sources.here.type: expected "debian", "host", "stage" or "archive", found "hots"; '
+        '4: sources.here.type: expected "debian", "host", "stage", "archive" or "image", found "hots"; '
         'did you mean "host"?',
     ),
     "a stage that starts from nothing, and keys that it cannot have": _misshapen(
@@ -480,7 +480,7 @@ WRONG: Mapping[str, Wrong] = {
         '[layers]\nwhen = "amd64"\n[users.when]\nuid = 5\n',
         "3: when: there is no such key; known here are schema, extends, name, tags, packages, suite, "
         "entrypoint, cmd, user, env, ports, vars, image, sources, install, file, users, groups, runtime, "
-        "config, test, scan, layers, output, profile",
+        "config, test, scan, layers, output, registries, profile",
         '5: runtime.when.arch: there is no architecture "aarch64"; did you mean "arm64"?',
         '5: runtime.when.oss: there is no such key; did you mean "os"?',
         "7: config.when: expected arch, os or both, found an empty table",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import gzip
 import hashlib
 import json
 import re
@@ -19,12 +20,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from builder.engine.command import Command, Finished
 from tests.support.tools import need
 
+KIND = "application/vnd.oci.image"
 USER, PASSWORD = "ci", "geheim"
 
 
@@ -308,6 +311,48 @@ def fake_registry(**behaviour: object) -> Iterator[FakeRegistry]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def put_image(
+    fake: FakeRegistry, *tars: bytes, platform: str = "amd64", tag: str = "1", **changes: Any
+) -> dict[str, Any]:
+    """Have an image; its descriptor."""
+    blobs = [gzip.compress(tar, mtime=0) for tar in tars]
+    layers = [
+        {"mediaType": f"{KIND}.layer.v1.tar+gzip", "digest": fake.put_blob("app", blob), "size": len(blob)}
+        for blob in blobs
+    ]
+    diff_ids = [f"sha256:{hashlib.sha256(tar).hexdigest()}" for tar in tars]
+    config = {"os": "linux", "architecture": platform, "rootfs": {"type": "layers", "diff_ids": diff_ids}}
+    payload = json.dumps(config).encode()
+    described = {
+        "mediaType": f"{KIND}.config.v1+json",
+        "digest": fake.put_blob("app", payload),
+        "size": len(payload),
+    }
+    document: dict[str, Any] = {
+        "schemaVersion": 2,
+        "mediaType": f"{KIND}.manifest.v1+json",
+        "config": described,
+        "layers": layers,
+    }
+    whole = json.dumps(document | changes).encode()
+    digest = fake.put_manifest("app", tag, whole, document["mediaType"])
+    return {"mediaType": document["mediaType"], "digest": digest, "size": len(whole)}
+
+
+def put_index(fake: FakeRegistry, *entries: tuple[dict[str, Any], str, str], tag: str = "1") -> str:
+    """Have an index over (descriptor, architecture, variant)."""
+    manifests = [
+        one | {"platform": {"os": "linux", "architecture": architecture, "variant": variant}}
+        for one, architecture, variant in entries
+    ]
+    document: dict[str, Any] = {
+        "schemaVersion": 2,
+        "mediaType": f"{KIND}.index.v1+json",
+        "manifests": manifests,
+    }
+    return fake.put_manifest("app", tag, json.dumps(document).encode(), document["mediaType"])
 
 
 @dataclass(kw_only=True)

@@ -354,6 +354,7 @@ def test_values_of_options() -> None:
 def test_mirrors_of_the_command_line() -> None:
     def mirrors(**given: str) -> tuple[str, str] | None:
         words = {"mirror": "", "security_mirror": "", "refresh": False, "offline": False, **given}
+        words["insecure_registries"] = ()
         archive = options.read_archive_options(words)
         found = make_workshop(MachineOptions(archive=archive, cache=None, database=None), Silent()).mirrors
         return (found.main, found.security) if found is not None else None

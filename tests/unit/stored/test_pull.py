@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,15 +13,14 @@ from builder import transport as transport_module
 from builder.errors import BuildError, MachineError, ResolutionError, RootletError
 from builder.oci import ImageReference, Platform
 from builder.progress import Silent
-from builder.registry.session import RegistryOptions
+from builder.registry.options import RegistryOptions
 from builder.stored.pull import ImageDoor, fetch_image, find_image
 from builder.stored.tree import flatten
 from builder.transport import Transport
 from tests.support.images import member, tar_of
-from tests.support.registry import FakeRegistry, Helpers, Reply, fake_registry
+from tests.support.registry import KIND, FakeRegistry, Helpers, Reply, fake_registry, put_image, put_index
 
 AMD64, ARM64 = Platform("linux", "amd64"), Platform("linux", "arm64")
-KIND = "application/vnd.oci.image"
 NOW = 1_800_000_000.0
 
 
@@ -49,48 +45,6 @@ def door(folder: Path, **changes: Any) -> ImageDoor:
         progress=Silent(),
     )
     return replace(plain, **changes)
-
-
-def put_image(
-    fake: FakeRegistry, *tars: bytes, platform: str = "amd64", tag: str = "1", **changes: Any
-) -> dict[str, Any]:
-    """Have an image; its descriptor."""
-    blobs = [gzip.compress(tar, mtime=0) for tar in tars]
-    layers = [
-        {"mediaType": f"{KIND}.layer.v1.tar+gzip", "digest": fake.put_blob("app", blob), "size": len(blob)}
-        for blob in blobs
-    ]
-    diff_ids = [f"sha256:{hashlib.sha256(tar).hexdigest()}" for tar in tars]
-    config = {"os": "linux", "architecture": platform, "rootfs": {"type": "layers", "diff_ids": diff_ids}}
-    payload = json.dumps(config).encode()
-    described = {
-        "mediaType": f"{KIND}.config.v1+json",
-        "digest": fake.put_blob("app", payload),
-        "size": len(payload),
-    }
-    document: dict[str, Any] = {
-        "schemaVersion": 2,
-        "mediaType": f"{KIND}.manifest.v1+json",
-        "config": described,
-        "layers": layers,
-    }
-    whole = json.dumps(document | changes).encode()
-    digest = fake.put_manifest("app", tag, whole, document["mediaType"])
-    return {"mediaType": document["mediaType"], "digest": digest, "size": len(whole)}
-
-
-def put_index(fake: FakeRegistry, *entries: tuple[dict[str, Any], str, str], tag: str = "1") -> str:
-    """Have an index over (descriptor, architecture, variant)."""
-    manifests = [
-        one | {"platform": {"os": "linux", "architecture": architecture, "variant": variant}}
-        for one, architecture, variant in entries
-    ]
-    document: dict[str, Any] = {
-        "schemaVersion": 2,
-        "mediaType": f"{KIND}.index.v1+json",
-        "manifests": manifests,
-    }
-    return fake.put_manifest("app", tag, json.dumps(document).encode(), document["mediaType"])
 
 
 def reference(fake: FakeRegistry, rest: str = "app:1") -> ImageReference:
