@@ -125,8 +125,6 @@ def _verdict_until(approved: ApprovedImage, policy: ScanPolicy) -> float:
         if ignore.expires is not None
     ]
     if policy.max_database_age is not None:
-        dates = (
-            report.database.date.timestamp() for report in approved.reports if report.database is not None
-        )
+        dates = (one.date.timestamp() for report in approved.reports for one in report.databases)
         ends += (date + policy.max_database_age for date in dates)
     return min(ends, default=float("inf"))

@@ -414,11 +414,11 @@ def _summary(
 
 
 def _database_words(report: ScanReport) -> str:
-    database = report.database
-    if database is None:
-        return "no vulnerability data"
-    partial = ", a partial cut" if database.partial else ""
-    return f"{database.ecosystem}, {database.date:%Y-%m-%d}{partial}"
+    words = (
+        f"{one.ecosystem}, {one.date:%Y-%m-%d}{', a partial cut' if one.partial else ''}"
+        for one in report.databases
+    )
+    return "; ".join(words) or "no vulnerability data"
 
 
 def _fresh_until(planned: tuple[Planned, ...], workshop: Workshop) -> float:

@@ -6,7 +6,8 @@ import json
 import re
 import threading
 import time
-from typing import Protocol, TextIO
+from collections.abc import Hashable
+from typing import Generic, Protocol, TextIO, TypeVar
 
 _REDRAW_SECONDS = 0.1
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])")
@@ -185,3 +186,24 @@ def _share(done: int, total: int, unit: str) -> str:
     if unit == "B":
         return human_size(done) if not total else f"{human_size(done)} of {human_size(total)}"
     return f"{done} {unit}" if not total else f"{done} of {total} {unit}"
+
+
+_K = TypeVar("_K", bound=Hashable)
+
+
+class Meter(Generic[_K]):
+    """Sums up what several threads have done; each piece of work has a key."""
+
+    def __init__(self, progress: Progress, total: int) -> None:
+        self._progress = progress
+        self._total = total
+        self._lock = threading.Lock()
+        self._done: dict[_K, int] = {}
+        self._sum = 0
+
+    def report(self, key: _K, done: int) -> None:
+        """One of them has come so far."""
+        with self._lock:
+            self._sum += done - self._done.get(key, 0)
+            self._done[key] = done
+            self._progress.advance(self._sum, self._total)

@@ -4,6 +4,7 @@ Addresses are ``http://`` and ``https://``; ``file://`` addresses and plain abso
 mirrors that lie on a disk.
 
     Transport.get        small documents, in memory, with a limit
+    Transport.get_into   a document of any size, into an open file
     Transport.fetch      one file: resumed, verified while it streams, renamed into place when whole
     Transport.fetch_all  many files at once; the first failure ends the rest
     Transport.ask        any question (method, headers, a body that is streamed), answered whatever the status
@@ -22,9 +23,9 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from builder.connections import (
@@ -47,7 +48,7 @@ from builder.connections import (
 )
 from builder.download import Download, Part, part_file, shown
 from builder.errors import BuildError, MachineError
-from builder.progress import Progress, human_size
+from builder.progress import Meter, Progress, human_size
 
 if TYPE_CHECKING:
     from typing import Self
@@ -76,12 +77,16 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """A small document. ``status`` is 200, or 304 with an empty body; a validator that is absent is ""."""
+    """A document. ``status`` is 200, or 304 with an empty body; a validator that is absent is "".
+
+    ``headers`` are those of the answer; ``body`` is empty where it went into a file.
+    """
 
     status: int
     body: bytes
     etag: str = ""
     last_modified: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +140,12 @@ class Transport:
         """Return a document of at most ``limit`` bytes; 304 comes only with conditional ``headers``."""
         return self.persist(url, lambda: self._get(url, limit, headers))
 
+    def get_into(
+        self, stream: BinaryIO, url: str, *, limit: int, headers: Mapping[str, str] = _NO_HEADERS
+    ) -> Response:
+        """Do the same for a document of any size: its bytes go into ``stream``, from its beginning on."""
+        return self.persist(url, lambda: self._get(url, limit, headers, stream))
+
     def fetch(self, download: Download) -> None:
         """Fetch one file to its destination; nothing but a ``.part`` file is left on failure.
 
@@ -154,7 +165,7 @@ class Transport:
         The first error cancels the others and is raised when all have ended.
         """
         wanted = tuple(downloads)
-        meter = _Meter(self._progress, sum(download.size or 0 for download in wanted))
+        meter: Meter[Path] = Meter(self._progress, sum(download.size or 0 for download in wanted))
         self.run_all(
             (functools.partial(self._fetch_one, download, meter, then) for download in wanted), jobs=jobs
         )
@@ -223,26 +234,42 @@ class Transport:
             raise _CancelledError
         task()
 
-    def _fetch_one(self, download: Download, meter: _Meter, then: Callable[[Download], None] | None) -> None:
-        self._fetch(download, lambda done: meter.report(download, done))
+    def _fetch_one(
+        self, download: Download, meter: Meter[Path], then: Callable[[Download], None] | None
+    ) -> None:
+        self._fetch(download, lambda done: meter.report(download.destination, done))
         if then is not None:
             then(download)
 
-    def _get(self, url: str, limit: int, headers: Mapping[str, str]) -> Response:
+    def _get(
+        self, url: str, limit: int, headers: Mapping[str, str], stream: BinaryIO | None = None
+    ) -> Response:
         with self._open(Question(url=url, headers=headers)) as body:
             if body.status == NOT_MODIFIED:
-                return Response(status=NOT_MODIFIED, body=b"")
+                return Response(status=NOT_MODIFIED, body=b"", headers=body.headers)
             promised = _length(body)
             if promised is not None and promised > limit:
                 raise _too_large(url, promised, limit)
-            payload = b"".join(self._stream(body, url, limit))
-            _check_complete(len(payload), promised)
+            pieces = self._stream(body, url, limit)
+            payload = b"".join(pieces) if stream is None else b""
+            size = len(payload) if stream is None else self._write(pieces, stream, promised)
+            _check_complete(size, promised)
             return Response(
                 status=OK,
                 body=payload,
                 etag=body.headers.get("ETag", ""),
                 last_modified=body.headers.get("Last-Modified", ""),
+                headers=body.headers,
             )
+
+    def _write(self, pieces: Iterator[bytes], stream: BinaryIO, promised: int | None) -> int:
+        stream.seek(0)
+        stream.truncate()
+        size = 0
+        for piece in pieces:
+            size += stream.write(piece)
+            self._progress.advance(size, promised or 0)
+        return size
 
     def _fetch(self, download: Download, report: Callable[[int], None]) -> None:
         with part_file(download) as part:
@@ -319,24 +346,6 @@ class Transport:
                 if self._cancelled.wait(min(pause, _LONGEST_WAIT)):
                     raise _CancelledError from error
         raise AssertionError
-
-
-class _Meter:
-    """Sums up what several threads have fetched."""
-
-    def __init__(self, progress: Progress, total: int) -> None:
-        self._progress = progress
-        self._total = total
-        self._lock = threading.Lock()
-        self._done: dict[Path, int] = {}
-        self._sum = 0
-
-    def report(self, download: Download, done: int) -> None:
-        """One file has come so far."""
-        with self._lock:
-            self._sum += done - self._done.get(download.destination, 0)
-            self._done[download.destination] = done
-            self._progress.advance(self._sum, self._total)
 
 
 def _raise_first(futures: Iterable[Future[None]]) -> None:

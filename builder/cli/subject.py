@@ -123,17 +123,17 @@ def look_up(contents: Contents, options: Mapping[str, Any]) -> Findings:
             report = scan_inventory(contents.inventory, data, subject=contents.subject, now=now)
     except ScanError as error:
         return Findings(by_package=None, note=f"not looked up: {error.message} ({error.hint})")
-    if report.database is None:
+    if not report.databases:
         name = contents.inventory.distribution or "an unknown distribution"
         return Findings(by_package=None, note=f"not looked up: there is no vulnerability data for {name}")
     by_package: dict[str, list[Finding]] = {}
     for finding in report.findings:
         by_package.setdefault(finding.package, []).append(finding)
-    database = report.database
-    partial = ", a partial cut" if database.partial else ""
-    return Findings(
-        by_package=by_package, note=f"data: {database.ecosystem} of {database.date:%Y-%m-%d}{partial}"
+    words = (
+        f"{one.ecosystem} of {one.date:%Y-%m-%d}{', a partial cut' if one.partial else ''}"
+        for one in report.databases
     )
+    return Findings(by_package=by_package, note=f"data: {'; '.join(words)}")
 
 
 def each_contents(

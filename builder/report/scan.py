@@ -21,6 +21,8 @@ _COLOURS = {
 }
 _BOLD, _DIM, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 _HEADER = ("SEVERITY", "ID", "PACKAGE", "INSTALLED", "FIXED IN", "STATUS")
+_PROBABLE = 0.1
+"""EPSS from which a row of the table says how probable an exploit is."""
 _DAY = 86400
 _HOUR = 3600
 
@@ -37,8 +39,12 @@ class FindingRow(Protocol):
         """Other ids of it."""
 
     @property
+    def ecosystem(self) -> str:
+        """Whose data says so."""
+
+    @property
     def package(self) -> str:
-        """Binary package."""
+        """Binary package, or a language's."""
 
     @property
     def version(self) -> str:
@@ -71,6 +77,22 @@ class FindingRow(Protocol):
     @property
     def severity(self) -> Severity:
         """How bad it is."""
+
+    @property
+    def score(self) -> float | None:
+        """Of the CVSS vector."""
+
+    @property
+    def vector(self) -> str:
+        """The CVSS vector, or ""."""
+
+    @property
+    def kev(self) -> bool:
+        """Whether CISA knows that it is exploited."""
+
+    @property
+    def epss(self) -> float | None:
+        """How probable an exploit is, 0 to 1."""
 
     @property
     def summary(self) -> str:
@@ -125,7 +147,7 @@ class Scan(Protocol):
         """Sorted."""
 
     @property
-    def database(self) -> DataSource | None:
+    def databases(self) -> Sequence[DataSource]:
         """The data used."""
 
     @property
@@ -162,7 +184,7 @@ def render_table(scan: Scan, verdict: Judgement | None = None, *, colour: bool =
     findings = verdict.findings if verdict is not None else scan.findings
     blocks = [
         _table(findings, colour=colour),
-        [_summary(scan, findings, colour=colour), _data(scan.database)],
+        [_summary(scan, findings, colour=colour), *_data(scan.databases)],
     ]
     unjudged = verdict.unjudged if verdict is not None else scan.unscannable
     blocks.append(_listed("could not be judged:", unjudged))
@@ -175,22 +197,21 @@ def render_table(scan: Scan, verdict: Judgement | None = None, *, colour: bool =
 def render_json(scan: Scan, verdict: Judgement | None = None) -> str:
     """Give the same as one JSON object.
 
-    ``schema``: 1;
-    ``subject``; ``passed`` (null without a verdict), ``reasons``, ``warnings``, ``unscannable``: texts;
-    ``distribution``: null or ``id``, ``version``, ``name``;
-    ``database``: null or ``ecosystem``, ``source``, ``date`` (RFC 3339, UTC), ``age`` (seconds), ``records``,
-    ``partial``;
-    ``inventory``: ``packages``, ``files``, ``elf_files`` (numbers), ``unowned_elf`` (paths);
-    ``counts``: severity → number of findings that are not waived, severities without any left out;
-    ``findings``: ``id``, ``aliases``, ``severity``, ``status`` (raw), ``package``, ``version``,
-    ``architecture``, ``purl``, ``source``, ``source_version``, ``fixed`` (null where nothing mends it),
-    ``summary``, ``ignored`` (null or ``reason`` and ``expires``, a day or null).
+    ``schema``: 2; ``subject``; ``passed`` (null without a verdict), ``reasons``, ``warnings``,
+    ``unscannable``: texts; ``distribution``: null or ``id``, ``version``, ``name``; ``databases``:
+    ``ecosystem``, ``source``, ``date`` (RFC 3339, UTC), ``age`` (seconds), ``records``, ``partial``;
+    ``inventory``: ``packages``, ``files``, ``elf_files`` (numbers), ``unowned_elf`` (paths); ``counts``:
+    severity → number of findings that are not waived, severities without any left out; ``findings``: ``id``,
+    ``aliases``, ``severity``, ``status`` (raw), ``ecosystem``, ``package``, ``version``, ``architecture``,
+    ``purl``, ``source``, ``source_version``, ``fixed`` (null where nothing mends it), ``cvss`` (null or
+    ``vector``, ``score``), ``kev`` (whether CISA knows of exploits), ``epss`` (0 to 1 or null), ``summary``,
+    ``ignored`` (null or ``reason`` and ``expires``, a day or null).
     """
     findings = verdict.findings if verdict is not None else scan.findings
-    inventory, database = scan.inventory, scan.database
+    inventory = scan.inventory
     distribution = inventory.distribution
     document = {
-        "schema": 1,
+        "schema": 2,
         "subject": scan.subject,
         "passed": verdict.passed if verdict is not None else None,
         "reasons": verdict.reasons if verdict is not None else (),
@@ -199,7 +220,7 @@ def render_json(scan: Scan, verdict: Judgement | None = None) -> str:
         "distribution": None
         if distribution is None
         else {"id": distribution.id, "version": distribution.version, "name": distribution.pretty_name},
-        "database": None if database is None else _database_fields(database),
+        "databases": [_database_fields(database) for database in scan.databases],
         "inventory": _inventory_fields(inventory),
         "counts": {severity.name.lower(): count for severity, count in _counts(findings)},
         "findings": [_finding_fields(finding) for finding in findings],
@@ -223,12 +244,18 @@ def _table(findings: Iterable[FindingRow], *, colour: bool) -> list[str]:
 
 
 def _row(finding: FindingRow) -> tuple[str, ...]:
-    status = finding.status
+    status = f"{finding.status}{_exploits(finding)}"
     if finding.ignored is not None:
         until = f" until {finding.ignored.expires}" if finding.ignored.expires is not None else ""
         status = f"{status}, waived{until}: {finding.ignored.reason}"
     cells = (finding.id, finding.package, finding.version, finding.fixed or "-", status)
     return (finding.severity.name.lower(), *(clean(cell) for cell in cells))
+
+
+def _exploits(finding: FindingRow) -> str:
+    if finding.kev:
+        return ", exploited (KEV)"
+    return f", EPSS {finding.epss:.0%}" if finding.epss is not None and finding.epss >= _PROBABLE else ""
 
 
 def _painted(line: str, finding: FindingRow) -> str:
@@ -249,14 +276,12 @@ def _summary(scan: Scan, findings: Iterable[FindingRow], *, colour: bool) -> str
     return f"{_BOLD}{text}{_PLAIN}" if colour else text
 
 
-def _data(database: DataSource | None) -> str:
-    if database is None:
-        return "data: none"
-    kind = ", a partial cut" if database.partial else ""
-    return (
-        f"data: {database.ecosystem} of {database.date:%Y-%m-%d} ({_age(database.age)}{kind}), "
-        f"{database.records:,} records from {clean(database.source)}"
-    )
+def _data(databases: Iterable[DataSource]) -> list[str]:
+    return [
+        f"data: {one.ecosystem} of {one.date:%Y-%m-%d} ({_age(one.age)}"
+        f"{', a partial cut' if one.partial else ''}), {one.records:,} records from {clean(one.source)}"
+        for one in databases
+    ] or ["data: none"]
 
 
 def _listed(title: str, lines: Iterable[str]) -> list[str]:
@@ -305,6 +330,7 @@ def _finding_fields(finding: FindingRow) -> dict[str, object]:
         "aliases": finding.aliases,
         "severity": finding.severity.name.lower(),
         "status": finding.status,
+        "ecosystem": finding.ecosystem,
         "package": finding.package,
         "version": finding.version,
         "architecture": finding.architecture,
@@ -312,6 +338,9 @@ def _finding_fields(finding: FindingRow) -> dict[str, object]:
         "source": finding.source_name,
         "source_version": finding.source_version,
         "fixed": finding.fixed or None,
+        "cvss": {"vector": finding.vector, "score": finding.score} if finding.vector else None,
+        "kev": finding.kev,
+        "epss": finding.epss,
         "summary": finding.summary,
         "ignored": None
         if ignored is None

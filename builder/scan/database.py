@@ -1,193 +1,233 @@
-"""The vulnerability database of this machine: opened, brought up to date, imported.
+"""The vulnerability database of this machine: brought up to date, imported, carried elsewhere.
 
 An OSV export (``<Ecosystem>/all.zip``, one JSON record a member) is compiled into one sqlite file beside the
-old one, which it then replaces: whoever interrupts that leaves the old one.
+old one, which it then replaces: whoever interrupts that leaves the old one. The lists of exploits
+(:mod:`builder.scan.signals`) are kept in the same way.
 """
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import datetime as dt
 import hashlib
-import io
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
+from io import BufferedRandom
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from builder.errors import ScanError
+from builder.errors import MachineError, RootletError, ScanError
 from builder.progress import Progress
+from builder.scan.compile import Job, compiling, confirm
+from builder.scan.ecosystems import ECOSYSTEMS, LANGUAGES
 from builder.scan.model import DatabaseMeta
-from builder.scan.osvzip import Coverage, Tally, ecosystem_of, read_advisories, read_coverage
-from builder.scan.store import (
-    Database,
-    database_file,
-    status,
-    writing,
-)
+from builder.scan.osvzip import ecosystem_of, read_coverage
+from builder.scan.signals import MAX_SIGNALS, SignalList, parse_signals
+from builder.scan.store import Database, signal_file, status, writing
 
 if TYPE_CHECKING:
     from builder.transport import Transport  # only update() needs the network room
 
-__all__ = ["ECOSYSTEMS", "Database", "import_folder", "status", "update"]
+__all__ = ["Database", "Feed", "Machine", "default_feeds", "import_path", "status", "update"]
 
-ECOSYSTEMS = ("Debian",)
-"""What rootlet matches today."""
-MAX_DOWNLOAD = 1 << 30
-"""Bytes of an export; Debian's has some 60 MB."""
+MAX_DOWNLOAD = 4 << 30
+"""Bytes of an export; the largest has some hundred MB."""
+SIGNALS: Mapping[str, tuple[str, str]] = {
+    "KEV": (
+        "https://www.cisa.gov/sites/default/files/feeds/known_exploited_vulnerabilities.json",
+        "kev.json",
+    ),
+    "EPSS": ("https://epss.empiricalsecurity.com/epss_scores-current.csv.gz", "epss.csv.gz"),
+}
+"""Lists of exploits: where they are published, and their name in a mirror or folder."""
 
 _NOT_MODIFIED = 304
-_CLOCK_SKEW = dt.timedelta(days=1)
+_STALE = 86400.0
+"""Seconds after which a temporary file is one that a killed run left."""
+_MD5 = "md5="
 
 
-def import_folder(
-    folder: Path,
-    path: Path,
-    *,
-    clock: Callable[[], float],
-    progress: Progress,
-    ecosystems: tuple[str, ...] = ECOSYSTEMS,
-) -> tuple[DatabaseMeta, ...]:
-    """Compile OSV exports that lie on this machine into the database at ``folder``.
-
-    ``path`` is an ``all.zip``, a folder with one, or a folder with ``<Ecosystem>/all.zip``; a
-    ``coverage.json`` beside a zip says that it is a partial cut. The data is as old as its newest record.
-    ``clock`` gives seconds since the epoch. ScanError when there is nothing of ``ecosystems`` there, or it
-    is damaged; the old database is left as it was.
-    """
-    exports = [(name, file) for name, file in _exports(path) if name in ecosystems]
-    if not exports:
-        raise ScanError(
-            f"{path} holds no vulnerability data of {' or '.join(ecosystems)}",
-            hint="give an all.zip of an OSV export, or a folder with <Ecosystem>/all.zip",
-        )
-    compiler = _Compiler(folder, clock, progress)
-    return tuple(_import_zip(compiler, name, file) for name, file in exports)
-
-
-def update(
-    folder: Path,
-    *,
-    base_url: str,
-    transport: Transport,
-    clock: Callable[[], float],
-    progress: Progress,
-    ecosystems: tuple[str, ...] = ECOSYSTEMS,
-) -> tuple[DatabaseMeta, ...]:
-    """Bring the database at ``folder`` up to date from ``<base_url>/<Ecosystem>/all.zip``.
-
-    What the server says is unchanged (ETag) is not fetched again. A ``base_url`` without a scheme is a path
-    on this machine, as :func:`import_folder` takes it. MachineError when the server cannot be reached,
-    ScanError when it gives something else than an OSV export; the old database is then left as it was.
-    """
-    if "://" not in base_url:
-        return import_folder(folder, Path(base_url), clock=clock, progress=progress, ecosystems=ecosystems)
-    compiler = _Compiler(folder, clock, progress)
-    return tuple(_fetch_zip(compiler, name, base_url, transport) for name in ecosystems)
-
-
-@dataclass(frozen=True, slots=True)
-class _Compiler:
-    """Writes one ecosystem's file. ``clock`` gives seconds since the epoch."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """What the database needs of the machine: its folder, the clock (seconds since the epoch), a display."""
 
     folder: Path
     clock: Callable[[], float]
     progress: Progress
 
     def now(self) -> dt.datetime:
+        """The time, to the second, UTC."""
         return dt.datetime.fromtimestamp(int(self.clock()), dt.UTC)
-
-    def compile(self, origin: _Origin, stream: BinaryIO) -> DatabaseMeta:
-        """Turn a zip into the ecosystem's file; ScanError when nothing in it is of use."""
-        self.progress.step(f"compile vulnerability data of {origin.ecosystem}")
-        sha256 = _sha256(stream)
-        stream.seek(0)
-        now = self.now()
-        tally = Tally()
-        latest = f"{now + _CLOCK_SKEW:%Y-%m-%dT%H:%M:%S}"
-        records = read_advisories(stream, origin.ecosystem, tally, not_after=latest)
-        path = database_file(self.folder, origin.ecosystem)
-        with writing(path) as writer:
-            rows = writer.add(records)
-            _check(tally, rows, origin)
-            releases = origin.coverage.releases if origin.coverage else writer.releases()
-            values = origin.values(tally, sha256, now)
-            writer.set_meta({**values, "advisories": rows, "releases": releases})
-            if origin.coverage is not None:
-                writer.cover(origin.coverage.sources)
-        return _required_meta(self.folder, origin.ecosystem)
-
-    def confirm(self, ecosystem: str) -> DatabaseMeta:
-        """Note that the data is current as of now, without compiling it again."""
-        path = database_file(self.folder, ecosystem)
-        with writing(path, start=path) as writer:
-            writer.set_meta({"fetched": self.now().isoformat()})
-        return _required_meta(self.folder, ecosystem)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Origin:
-    """Where a zip came from."""
+class Feed:
+    """One thing to fetch. ``required``: whether its absence is an error (a mirror may have no lists)."""
 
-    ecosystem: str
-    source: str
-    etag: str
-    live: bool
-    coverage: Coverage | None
-
-    def values(self, tally: Tally, sha256: str, now: dt.datetime) -> dict[str, object]:
-        return {
-            "ecosystem": self.ecosystem,
-            "source": self.source,
-            "etag": self.etag,
-            "live": self.live,
-            "partial": self.coverage is not None,
-            "sha256": sha256,
-            "fetched": now.isoformat(),
-            "newest": f"{tally.newest}+00:00",
-            "records": tally.records,
-            "refused": tally.refused,
-        }
+    name: str
+    url: str
+    required: bool = True
 
 
-def _sha256(stream: BinaryIO) -> str:
-    digest = hashlib.sha256()
-    while piece := stream.read(1 << 20):
-        digest.update(piece)
-    return digest.hexdigest()
+def default_feeds(
+    folder: Path, base_url: str, wanted: tuple[str, ...], *, official: bool
+) -> tuple[Feed, ...]:
+    """Say what an update fetches from ``base_url``.
+
+    ``wanted`` names ecosystems, "KEV" and "EPSS". Without a name: what ``folder`` holds already; into an
+    empty one Debian, every language, and both lists. ``official``: the lists come from their publishers.
+    """
+    held = tuple(sorted(path.stem for path in folder.glob("*.sqlite") if path.stem in ECOSYSTEMS))
+    names = wanted or held or ("Debian", *LANGUAGES)
+    if not wanted:
+        names = (*names, *(kind for kind in SIGNALS if kind not in names))
+    return tuple(_feed(name, base_url, required=bool(wanted), official=official) for name in names)
 
 
-def _import_zip(compiler: _Compiler, ecosystem: str, file: Path) -> DatabaseMeta:
-    coverage = read_coverage(file.with_name("coverage.json"))
-    origin = _Origin(ecosystem=ecosystem, source=str(file), etag="", live=False, coverage=coverage)
-    try:
-        with file.open("rb") as stream:
-            return compiler.compile(origin, stream)
-    except OSError as error:
-        raise ScanError(f"{file} could not be read: {error.strerror}") from error
+def _feed(name: str, base_url: str, *, required: bool, official: bool) -> Feed:
+    base = base_url.rstrip("/")
+    if name not in SIGNALS:
+        return Feed(name=name, url=f"{base}/{quote(name)}/all.zip")
+    url, file = SIGNALS[name]
+    return Feed(name=name, url=url if official else f"{base}/{file}", required=required)
 
 
-def _fetch_zip(compiler: _Compiler, ecosystem: str, base_url: str, transport: Transport) -> DatabaseMeta:
-    url = f"{base_url.rstrip('/')}/{quote(ecosystem)}/all.zip"
-    compiler.progress.step(f"fetch vulnerability data of {ecosystem}")
-    etag = _known_etag(compiler.folder, ecosystem, url)
-    response = transport.get(url, limit=MAX_DOWNLOAD, headers={"If-None-Match": etag} if etag else {})
-    if response.status == _NOT_MODIFIED:
-        return compiler.confirm(ecosystem)
-    # A disk answers however old its files are: there only the records themselves can date the data.
-    live = not url.startswith("file:")
-    origin = _Origin(ecosystem=ecosystem, source=url, etag=response.etag, live=live, coverage=None)
-    return compiler.compile(origin, io.BytesIO(response.body))
+def update(machine: Machine, feeds: tuple[Feed, ...], transport: Transport) -> tuple[DatabaseMeta, ...]:
+    """Bring the database up to date.
+
+    What the server says is unchanged (ETag) is not fetched again. MachineError when the server cannot be
+    reached, ScanError when it gives something else than it should: the old data of that ecosystem is then
+    left as it was, and the other ecosystems are updated nevertheless.
+    """
+    from builder.transport import NotFoundError  # noqa: PLC0415 (whoever has a transport has read it)
+
+    _sweep(machine)
+    found: list[Future[DatabaseMeta] | DatabaseMeta] = []
+    problems: list[RootletError] = []
+    with contextlib.ExitStack() as stack:
+        submit = stack.enter_context(compiling([1 << 30 for feed in feeds if feed.name in ECOSYSTEMS]))
+        for feed in feeds:
+            try:
+                found.append(_fetch(machine, feed, transport, submit, stack))
+            except RootletError as error:
+                if feed.required:
+                    problems.append(error)
+                    if isinstance(error, MachineError) and not isinstance(error, NotFoundError):
+                        break  # nothing answers there: the rest would only wait in vain
+                else:
+                    machine.progress.step(f"{feed.name} was not updated: {error.message}")
+        metas = _results(found, problems)
+    if problems:
+        raise _joined(problems, metas)
+    return metas
 
 
-def _known_etag(folder: Path, ecosystem: str, url: str) -> str:
-    # A file that cannot be read, or came from elsewhere, is replaced and not asked about.
-    try:
-        with Database(folder) as database:
-            meta = database.meta(ecosystem)
-    except ScanError:
-        return ""
-    return meta.etag if meta is not None and meta.live and meta.source == url else ""
+def _results(
+    found: list[Future[DatabaseMeta] | DatabaseMeta], problems: list[RootletError]
+) -> tuple[DatabaseMeta, ...]:
+    metas = []
+    for one in found:
+        try:
+            metas.append(one.result() if isinstance(one, Future) else one)
+        except RootletError as error:
+            problems.append(error)
+    return tuple(metas)
+
+
+def _joined(problems: list[RootletError], metas: tuple[DatabaseMeta, ...]) -> RootletError:
+    first = problems[0]
+    others = "".join(f"\n  and: {error.message}" for error in problems[1:])
+    done = f"; updated were {', '.join(meta.ecosystem for meta in metas)}" if metas else ""
+    return type(first)(f"{first.message}{others}{done}", hint=first.hint)
+
+
+def _fetch(
+    machine: Machine,
+    feed: Feed,
+    transport: Transport,
+    submit: Callable[[Job], Future[DatabaseMeta]],
+    stack: contextlib.ExitStack,
+) -> Future[DatabaseMeta] | DatabaseMeta:
+    machine.progress.step(f"fetch vulnerability data of {feed.name}")
+    if feed.name in SIGNALS:
+        payload = transport.get(feed.url, limit=MAX_SIGNALS).body
+        listed = _of_kind(parse_signals(payload, source=feed.url), feed)
+        return _write_signals(machine, listed, feed.url, live=not feed.url.startswith("file:"))
+    path = stack.enter_context(_temporary(machine.folder, feed.name))
+    etag = _known_etag(machine.folder, feed)
+    with path.open("w+b") as stream:
+        asked = {"If-None-Match": etag} if etag else {}
+        response = transport.get_into(stream, feed.url, limit=MAX_DOWNLOAD, headers=asked)
+        if response.status == _NOT_MODIFIED:
+            if not etag:
+                raise ScanError(
+                    f"{feed.url} is unchanged, says the server, but nothing was ever fetched there"
+                )
+            return confirm(machine.folder, feed.name, machine.now())
+        _check_sum(stream, response.headers, feed.url)
+    machine.progress.step(f"compile vulnerability data of {feed.name}")
+    return submit(
+        Job(
+            folder=machine.folder,
+            ecosystem=feed.name,
+            file=path,
+            source=feed.url,
+            etag=response.etag,
+            # A disk answers however old its files are: there only the records themselves can date the data.
+            live=not feed.url.startswith("file:"),
+            coverage=None,
+            now=machine.now(),
+        )
+    )
+
+
+def import_path(machine: Machine, path: Path, wanted: tuple[str, ...] = ()) -> tuple[DatabaseMeta, ...]:
+    """Compile what lies on this machine into the database; ``wanted`` names the only ecosystems to take.
+
+    ``path`` is an ``all.zip``, a folder with one, a folder with ``<Ecosystem>/all.zip``, or a list of
+    exploits (which a folder may hold as well); a ``coverage.json`` beside a zip says that it is a partial
+    cut. The data is as old as its newest record. ScanError when there is nothing of use, or it is damaged;
+    the old data is left as it was.
+    """
+    _sweep(machine)
+    lists = _lists(path, wanted)
+    exports = [] if path in lists else [one for one in _exports(path) if _is_wanted(one[0], wanted)]
+    if not exports and not lists:
+        raise ScanError(
+            f"{path} holds no vulnerability data of {' or '.join(wanted or ECOSYSTEMS)}",
+            hint="give an all.zip of an OSV export, or a folder with <Ecosystem>/all.zip",
+        )
+    for name, _ in exports:
+        machine.progress.step(f"compile vulnerability data of {name}")
+    jobs = [_import_job(machine, name, file) for name, file in exports]
+    problems: list[RootletError] = []
+    with compiling(file.stat().st_size for _, file in exports) as submit:
+        metas = _results([submit(job) for job in jobs], problems)
+    if problems:
+        raise _joined(problems, metas)
+    signals = (_write_signals(machine, _read_list(file), str(file), live=False) for file in lists)
+    return (*metas, *signals)
+
+
+def _is_wanted(name: str, wanted: tuple[str, ...]) -> bool:
+    return name in (wanted or ECOSYSTEMS)
+
+
+def _import_job(machine: Machine, ecosystem: str, file: Path) -> Job:
+    return Job(
+        folder=machine.folder,
+        ecosystem=ecosystem,
+        file=file,
+        source=str(file),
+        etag="",
+        live=False,
+        coverage=read_coverage(file.with_name("coverage.json")),
+        now=machine.now(),
+    )
 
 
 def _exports(path: Path) -> Iterator[tuple[str, Path]]:
@@ -205,25 +245,93 @@ def _exports(path: Path) -> Iterator[tuple[str, Path]]:
     yield ecosystem, file
 
 
-def _check(tally: Tally, rows: int, origin: _Origin) -> None:
-    if rows and not tally.newest:
-        raise ScanError(
-            f"{origin.source} is dated in the future: every record is newer than this machine's clock",
-            hint="set the machine's clock",
+def _lists(path: Path, wanted: tuple[str, ...]) -> list[Path]:
+    if wanted and not set(wanted) & SIGNALS.keys():
+        return []
+    if path.is_dir():
+        return sorted(path.glob("kev*.json")) + sorted(path.glob("epss*.csv*"))
+    return [path] if path.name.endswith((".json", ".csv", ".csv.gz")) else []
+
+
+def _read_list(file: Path) -> SignalList:
+    try:
+        with file.open("rb") as stream:
+            return parse_signals(stream.read(MAX_SIGNALS), source=str(file))
+    except OSError as error:
+        raise ScanError(f"{file} could not be read: {error.strerror}") from error
+
+
+def _of_kind(listed: SignalList, feed: Feed) -> SignalList:
+    if listed.kind != feed.name:
+        raise ScanError(f"{feed.url} is {listed.kind}, not {feed.name}")
+    return listed
+
+
+def _write_signals(machine: Machine, listed: SignalList, source: str, *, live: bool) -> DatabaseMeta:
+    with writing(signal_file(machine.folder, listed.kind)) as writer:
+        writer.add_signals(listed.values)
+        writer.set_meta(
+            {
+                "ecosystem": listed.kind,
+                "source": source,
+                "etag": "",
+                "live": live,
+                "partial": False,
+                "sha256": "",
+                "fetched": machine.now().isoformat(),
+                "newest": min(listed.date, machine.now()).isoformat(),
+                "records": len(listed.values),
+                "refused": 0,
+                "advisories": 0,
+                "releases": (),
+            }
         )
-    if rows:
+    with Database(machine.folder) as database:
+        return next(meta for meta in database.signal_metas() if meta.ecosystem == listed.kind)
+
+
+def _known_etag(folder: Path, feed: Feed) -> str:
+    # A file that cannot be read, or came from elsewhere, is replaced and not asked about.
+    try:
+        with Database(folder) as database:
+            metas = database.metas(feed.name)
+    except ScanError:
+        return ""
+    return next((meta.etag for meta in metas if meta.live and meta.source == feed.url), "")
+
+
+def _check_sum(stream: BufferedRandom, headers: Mapping[str, str], url: str) -> None:
+    """Hold what came against the checksum that Google's storage sends along (``x-goog-hash: md5=…``)."""
+    sums = [one.strip() for one in headers.get("x-goog-hash", "").split(",")]
+    wanted = next((one.removeprefix(_MD5) for one in sums if one.startswith(_MD5)), "")
+    if not wanted:
         return
-    why = f"; the first was refused because of: {tally.problems[0]}" if tally.problems else ""
-    raise ScanError(
-        f"{origin.source} says nothing of {origin.ecosystem}: {tally.records} records read, "
-        f"{tally.refused} refused{why}",
-        hint="give the all.zip of that ecosystem's OSV export",
-    )
+    stream.seek(0)
+    found = base64.b64encode(hashlib.file_digest(stream, "md5").digest()).decode()
+    if found != wanted:
+        raise ScanError(f"{url} came damaged: its checksum is {found} instead of {wanted}", hint="try again")
 
 
-def _required_meta(folder: Path, ecosystem: str) -> DatabaseMeta:
-    with Database(folder) as database:
-        meta = database.meta(ecosystem)
-    if meta is None:
-        raise ScanError(f"{database_file(folder, ecosystem)} was removed while it was written")
-    return meta
+@contextlib.contextmanager
+def _temporary(folder: Path, name: str) -> Iterator[Path]:
+    """A place for a download in the database's folder: its disk has room for it, or nothing would help."""
+    path = folder / f".{name}.{os.urandom(6).hex()}.tmp"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield path
+    except OSError as error:
+        raise MachineError(
+            f"{path} could not be written: {error.strerror or error}",
+            hint="make room on that disk, or choose a folder that you may write with --database",
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
+def _sweep(machine: Machine) -> None:
+    """Remove what a killed run left."""
+    for path in machine.folder.glob(".*.tmp"):
+        with contextlib.suppress(OSError):
+            if path.stat().st_mtime < machine.clock() - _STALE:
+                path.unlink()

@@ -198,11 +198,16 @@ def _unused(report: ScanReport, policy: ScanPolicy) -> tuple[str, ...]:
 
 
 def _too_old(report: ScanReport, policy: ScanPolicy) -> tuple[str, ...]:
-    database = report.database
-    if database is None or policy.max_database_age is None or database.age <= policy.max_database_age:
+    if policy.max_database_age is None:
         return ()
-    age, limit = _duration(database.age), _duration(policy.max_database_age)
-    return (f"the vulnerability data is of {database.date:%Y-%m-%d}, {age} old; max_database_age is {limit}",)
+    limit = policy.max_database_age
+    several = len(report.databases) > 1
+    return tuple(
+        f"the vulnerability data{f' of {one.ecosystem}' if several else ''} is of {one.date:%Y-%m-%d}, "
+        f"{_duration(one.age)} old; max_database_age is {_duration(limit)}"
+        for one in report.databases
+        if one.age > limit
+    )
 
 
 def _duration(seconds: int) -> str:
@@ -224,8 +229,9 @@ def _cautions(
         cautions.append(
             f"{inventory.distribution} has had no security support since {end}: new holes are not recorded"
         )
-    if report.database is not None and report.database.refused:
-        cautions.append(f"{report.database.refused} records of the vulnerability data were no OSV: left out")
+    refused = sum(one.refused for one in report.databases)
+    if refused:
+        cautions.append(f"{refused} records of the vulnerability data were no OSV: left out")
     unknown = {one.id for one in findings if one.severity is Severity.UNKNOWN and one.ignored is None}
     if unknown and policy.fail_on is not None and policy.fail_on > Severity.UNKNOWN:
         noun = "vulnerability has" if len(unknown) == 1 else "vulnerabilities have"

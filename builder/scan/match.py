@@ -1,33 +1,43 @@
-"""Inventory and advisories to findings. Pure. Rules D1, D2, D5 to D9, O1 and X1 of this room."""
+"""Inventory and advisories to findings. Pure. Rules A1, D1, D2, D5 to D9, G1, O1, O2 and R1 of this room."""
 
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Protocol
 
-from builder.dpkg.version import version_key
-from builder.inventory.model import Component, Distribution, Inventory
-from builder.scan.model import Advisory, DatabaseMeta, DatabaseSummary, Finding, ScanReport
+from builder.inventory.model import Component, ComponentKind, Distribution, Inventory
+from builder.scan.ecosystems import Target, ecosystem_of, target_of
+from builder.scan.gaps import data_gaps, incomparable, tree_gaps
+from builder.scan.merge import aliases, decisive, decisive_release, groups, is_order
+from builder.scan.model import Advisory, DatabaseMeta, DatabaseSummary, Finding, ScanReport, Signal
+from builder.scan.ranges import affects, fixed_in, key
 
-ECOSYSTEMS: Mapping[str, str] = {"debian": "Debian"}
-"""os-release ID → OSV ecosystem. A derivative has versions of its own: it is not matched as its parent."""
-
-_CLOCK_SKEW = 86400
-_SHOWN = 5
 _NUMBERS = re.compile(r"([0-9]+)")
-_LOWEST = "0"
+_MODULAR = re.compile(r"[.]module[_+]el")
+
+Rows = Mapping[str, Mapping[str, list[Advisory]]]
+"""Package → vulnerability → advisories."""
+Doubt = tuple[str, str, str]
+"""Package, version and the advisory that it cannot be compared with."""
 
 
 class AdvisorySource(Protocol):
     """Vulnerability data: :class:`builder.scan.database.Database`, or a test's own."""
 
-    def meta(self, ecosystem: str) -> DatabaseMeta | None:
-        """Where the data of ``ecosystem`` comes from; None when there is none."""
+    def metas(self, ecosystem: str) -> tuple[DatabaseMeta, ...]:
+        """Where the data of ``ecosystem`` comes from; () when there is none."""
 
-    def advisories_for(self, ecosystem: str, release: str, packages: Iterable[str]) -> tuple[Advisory, ...]:
-        """Give every advisory of these source packages in ``release``."""
+    def advisories_for(
+        self, ecosystem: str, releases: tuple[str, ...], packages: Iterable[str]
+    ) -> tuple[Advisory, ...]:
+        """Give every advisory of these packages in ``releases``, and those that name no release."""
+
+    def signals(self, cves: Iterable[str]) -> Mapping[str, Signal]:
+        """What is known of exploits of these CVEs."""
 
 
 def scan_inventory(
@@ -38,146 +48,157 @@ def scan_inventory(
     What could not be judged is said in ``unscannable``: a report without findings is clean only when that
     is empty.
     """
-    distribution = inventory.distribution
-    ecosystem = ECOSYSTEMS.get(distribution.id, "") if distribution is not None else ""
-    meta = source.meta(ecosystem) if ecosystem else None
-    advisories: tuple[Advisory, ...] = ()
-    if distribution is not None and meta is not None:
-        names = sorted({component.source_name for component in inventory.components})
-        advisories = source.advisories_for(ecosystem, release_of(distribution), names)
+    targets = {one: target_of(one, inventory.distribution) for one in inventory.components}
+    metas = {name: source.metas(name) for name in _wanted(inventory.distribution, targets)}
+    doubts: list[Doubt] = []
+    findings = tuple(_findings(targets, _look_up(targets, source, metas), doubts))
     return ScanReport(
         subject=subject,
         inventory=inventory,
-        findings=match(inventory.components, advisories),
-        database=_summary(meta, now) if meta is not None else None,
-        unscannable=(*_tree_gaps(inventory), *_data_gaps(inventory, meta, now)),
+        findings=_signalled(tuple(sorted(findings, key=_order)), source),
+        databases=tuple(_summary(meta, now) for found in metas.values() for meta in found),
+        unscannable=(
+            *tree_gaps(inventory),
+            *data_gaps(inventory, targets, metas, now),
+            *incomparable(doubts),
+        ),
     )
 
 
-def release_of(distribution: Distribution) -> str:
-    """Give the release as the ecosystem writes it: Debian's major number (rule D4)."""
-    return distribution.version.partition(".")[0]
+def _wanted(distribution: Distribution | None, targets: Mapping[Component, Target | None]) -> list[str]:
+    system = ecosystem_of(distribution) if distribution is not None else None
+    names = [] if system is None else [system[0].name]
+    names += sorted({target.ecosystem.name for target in targets.values() if target is not None})
+    return list(dict.fromkeys(names))
 
 
-def match(components: Iterable[Component], advisories: Iterable[Advisory]) -> tuple[Finding, ...]:
-    """Every vulnerability of every component, each once, worst first (then by id, package, architecture)."""
-    by_source: dict[str, list[Advisory]] = {}
-    for advisory in advisories:
-        by_source.setdefault(advisory.package, []).append(advisory)
-    groups = {name: _groups(rows) for name, rows in by_source.items()}
-    findings = (
-        finding
-        for component in components
-        for identity, rows in groups.get(component.source_name, {}).items()
-        if (finding := _finding(component, identity, rows)) is not None
-    )
-    return tuple(sorted(findings, key=_order))
+def _look_up(
+    targets: Mapping[Component, Target | None],
+    source: AdvisorySource,
+    metas: Mapping[str, tuple[DatabaseMeta, ...]],
+) -> dict[str, Rows]:
+    """For each ecosystem everything that is said of the packages that are there."""
+    wanted: dict[tuple[str, tuple[str, ...]], set[str]] = {}
+    for target in targets.values():
+        if target is not None and metas[target.ecosystem.name]:
+            names = wanted.setdefault((target.ecosystem.name, target.releases), set())
+            names.update(name for name, _ in target.names)
+    found: dict[str, Rows] = {}
+    for (ecosystem, releases), names in wanted.items():
+        by_package: dict[str, list[Advisory]] = {}
+        for row in source.advisories_for(ecosystem, releases, sorted(names)):
+            by_package.setdefault(row.package, []).append(row)
+        found[ecosystem] = {name: groups(rows) for name, rows in by_package.items()}
+    return found
 
 
-def affects(advisory: Advisory, version: str) -> bool:
-    """Whether ``version`` is one that the advisory speaks of (OSV schema, "Evaluation")."""
-    return version in advisory.versions or any(_inside(events, version) for events in advisory.ranges)
+def _findings(
+    targets: Mapping[Component, Target | None], rows: Mapping[str, Rows], doubts: list[Doubt]
+) -> Iterator[Finding]:
+    for component, target in targets.items():
+        if target is None or target.ecosystem.name not in rows:
+            continue
+        seen: set[str] = set()
+        for name, version in target.names:
+            for identity, group in rows[target.ecosystem.name].get(name, {}).items():
+                # A version that nobody knows is never matched (G1); a package has a vulnerability once.
+                if not version or identity in seen:
+                    continue
+                found = _finding(component, target, (identity, version), group, doubts)
+                if found is not None:
+                    seen.add(identity)
+                    yield found
 
 
-def fixed_in(advisory: Advisory, version: str) -> str:
-    """Give the lowest version above ``version`` that mends it, "" when none is known."""
-    here = version_key(version)
-    later = [
-        fixed
-        for events in advisory.ranges
-        for kind, fixed in events
-        if kind == "fixed" and version_key(fixed) > here
-    ]
-    return min(later, key=version_key, default="")
-
-
-def _inside(events: Sequence[tuple[str, str]], version: str) -> bool:
-    here = version_key(version)
-    match events:
-        case (("introduced", "0"), ("fixed", at)):  # nearly all of them
-            return here < version_key(at)
-    inside = False
-    for kind, at in sorted(events, key=_event_order):
-        if kind == "introduced":
-            inside = inside or at == _LOWEST or here >= version_key(at)
-        elif here > version_key(at) or (kind == "fixed" and here == version_key(at)):
-            inside = False
-    return inside
-
-
-def _event_order(event: tuple[str, str]) -> tuple[bool, object, bool]:
-    # "introduced 0" is below every version, "0~rc1" included; at one version a fix comes before a new hole.
-    kind, at = event
-    return (not (kind == "introduced" and at == _LOWEST), version_key(at), kind == "introduced")
-
-
-def _groups(rows: Iterable[Advisory]) -> dict[str, list[Advisory]]:
-    """Advisories of one package by the vulnerability they speak of: aliases are merged (O1)."""
-    groups: dict[str, list[Advisory]] = {}
-    for row in rows:
-        for identity in _identities(row):
-            groups.setdefault(identity, []).append(row)
-    return {identity: _decisive_release(group) for identity, group in groups.items()}
-
-
-def _identities(row: Advisory) -> tuple[str, ...]:
-    own = row.id.removeprefix("DEBIAN-")
-    cves = tuple(name for name in (own, *row.names) if name.startswith("CVE-"))
-    return tuple(dict.fromkeys(cves)) or (min((own, *row.names)),)
-
-
-def _decisive_release(group: list[Advisory]) -> list[Advisory]:
-    # A record that names no release speaks for those that have no word of their own.
-    return [row for row in group if row.release] or group
-
-
-def _finding(component: Component, identity: str, rows: list[Advisory]) -> Finding | None:
-    version = component.source_version
-    hits = [row for row in _decisive(rows) if affects(row, version)]
+def _finding(
+    component: Component,
+    target: Target,
+    what: tuple[str, str],
+    group: list[Advisory],
+    doubts: list[Doubt],
+) -> Finding | None:
+    identity, version = what
+    scheme = target.ecosystem.scheme
+    rows = [row for row in decisive_release(group, version) if _same_stream(row, component)]
+    hits = []
+    for row in decisive(rows, functools.partial(key, scheme.name)):
+        try:
+            if affects(row, version, scheme):
+                hits.append(row)
+        except ValueError:
+            doubts.append((component.name, version, row.id))
     if not hits:
         return None
-    notes = [row for row in rows if not _is_order(row)] or hits
+    notes = [row for row in rows if not is_order(row)] or hits
+    rated = _best_rated(rows)
     return Finding(
         id=identity,
-        aliases=_aliases(identity, rows),
+        aliases=aliases(identity, rows),
+        ecosystem=target.ecosystem.name,
         package=component.name,
         version=component.version,
         architecture=component.architecture,
         purl=component.purl,
         source_name=component.source_name,
         source_version=version,
-        fixed=max((fixed_in(row, version) for row in hits), key=version_key),
+        fixed=_fixed(hits, version, target),
         status=notes[0].status,
-        severity=max(row.severity for row in rows),
+        severity=rated.severity,
+        score=rated.score,
+        vector=rated.vector,
         summary=next((row.summary for row in rows if row.summary), ""),
     )
 
 
-def _decisive(rows: list[Advisory]) -> list[Advisory]:
-    """Let a DSA or DLA override the tracker's note on the CVE; of several the highest fix counts (D7)."""
-    orders = [row for row in rows if _is_order(row)]
-    if not orders:
-        return rows
-    return [
-        max(orders, key=lambda row: max((version_key(at) for at in _fixes(row)), default=version_key("0~")))
-    ]
+def _best_rated(rows: list[Advisory]) -> Advisory:
+    """Whose severity counts: GitHub's reviewers' where they gave one, else the worst of all (D9)."""
+    reviewed = [row for row in rows if row.id.startswith("GHSA-") and row.severity]
+    return max(reviewed or rows, key=lambda row: (row.severity, row.score or 0.0))
 
 
-def _is_order(row: Advisory) -> bool:
-    return row.id.startswith(("DSA-", "DLA-"))
+def _fixed(hits: list[Advisory], version: str, target: Target) -> str:
+    """The version that mends it: of several records that of the latest, since each has its reason."""
+    scheme = target.ecosystem.scheme
+    try:
+        found = [fixed for row in hits if (fixed := fixed_in(row, version, scheme))]
+        return max(found, key=functools.partial(key, scheme.name), default="")
+    except ValueError:  # a version that was only listed
+        return ""
 
 
-def _fixes(row: Advisory) -> list[str]:
-    return [at for events in row.ranges for kind, at in events if kind == "fixed"]
+def _same_stream(row: Advisory, component: Component) -> bool:
+    """Whether a modular rpm erratum is about the stream that is installed (rule R1).
+
+    What no module brings is never mended by a module's package, nor the other way round.
+    """
+    if component.kind is not ComponentKind.RPM:
+        return True
+    modular = bool(component.modularity) or _MODULAR.search(component.version) is not None
+    if modular is not _is_modular(row):
+        return False
+    known = component.modularity and row.module
+    return not known or f"{component.modularity}:".startswith(f"{row.module}:")
 
 
-def _aliases(identity: str, rows: Iterable[Advisory]) -> tuple[str, ...]:
-    # A DSA names many CVEs: they are its contents, not other names of this one.
-    names = {row.id for row in rows}
-    for row in rows:
-        if len(_identities(row)) == 1:
-            names.update(row.names)
-    return tuple(sorted(names - {identity}))
+def _is_modular(row: Advisory) -> bool:
+    return bool(row.module) or any(_MODULAR.search(at) for events in row.ranges for _, at in events)
+
+
+def _signalled(findings: tuple[Finding, ...], source: AdvisorySource) -> tuple[Finding, ...]:
+    signals = source.signals(cve for finding in findings for cve in _cves(finding))
+    return tuple(_with_signals(finding, signals) for finding in findings) if signals else findings
+
+
+def _cves(finding: Finding) -> list[str]:
+    return [one for one in (finding.id, *finding.aliases) if one.startswith("CVE-")]
+
+
+def _with_signals(finding: Finding, signals: Mapping[str, Signal]) -> Finding:
+    found = [signals[cve] for cve in _cves(finding) if cve in signals]
+    scores = [signal.epss for signal in found if signal.epss is not None]
+    if not found:
+        return finding
+    return replace(finding, kev=any(signal.kev for signal in found), epss=max(scores, default=None))
 
 
 def _order(finding: Finding) -> tuple[int, list[tuple[int, str]], str, str, str]:
@@ -187,40 +208,6 @@ def _order(finding: Finding) -> tuple[int, list[tuple[int, str]], str, str, str]
 def natural(identity: str) -> list[tuple[int, str]]:
     """Make a key that sorts CVE-2024-999 before CVE-2024-10000."""
     return [(len(part) if part.isdecimal() else 0, part) for part in _NUMBERS.split(identity)]
-
-
-def _tree_gaps(inventory: Inventory) -> tuple[str, ...]:
-    gaps = [*inventory.notes]
-    if not inventory.files:
-        gaps.append("the tree holds no file at all")
-    if inventory.elf_files and not inventory.components:
-        gaps.append(f"no package is recorded, but there are {_counted(inventory.elf_files, 'ELF file')}")
-    elif inventory.unowned_elf:
-        count = _counted(len(inventory.unowned_elf), "ELF file")
-        gaps.append(f"no package owns {count}: {_some(inventory.unowned_elf)}")
-    return tuple(gaps)
-
-
-def _data_gaps(inventory: Inventory, meta: DatabaseMeta | None, now: dt.datetime) -> tuple[str, ...]:
-    distribution = inventory.distribution
-    if distribution is None:
-        wanting = inventory.components or inventory.elf_files
-        return ("no distribution: neither os-release nor debian_version says which",) if wanting else ()
-    if meta is None:
-        return (f"there is no vulnerability data for {distribution}",)
-    gaps: list[str] = []
-    if release_of(distribution) not in meta.releases:
-        gaps.append(f"the vulnerability data of {meta.source} says nothing of {distribution}")
-    if (now - meta.date).total_seconds() < -_CLOCK_SKEW:
-        gaps.append(
-            f"the vulnerability data is dated in the future ({meta.date:%Y-%m-%d}): its age is unknown"
-        )
-    if meta.coverage is not None:
-        outside = sorted({one.source_name for one in inventory.components} - meta.coverage)
-        if outside:
-            count = _counted(len(outside), "source package")
-            gaps.append(f"the vulnerability data is a partial cut without {count}: {_some(outside)}")
-    return tuple(gaps)
 
 
 def _summary(meta: DatabaseMeta, now: dt.datetime) -> DatabaseSummary:
@@ -233,13 +220,3 @@ def _summary(meta: DatabaseMeta, now: dt.datetime) -> DatabaseSummary:
         refused=meta.refused,
         partial=meta.coverage is not None,
     )
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
-def _some(names: Iterable[str]) -> str:
-    names = list(names)
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more

@@ -11,16 +11,18 @@ from builder.oci import Descriptor
 from builder.recipe.model import Ignore, Severity
 
 Ranges = tuple[tuple[tuple[str, str], ...], ...]
-"""For each range its events (("introduced" | "fixed" | "last_affected", version), …) as written."""
+"""For each range its events (("introduced" | "fixed" | "last_affected" | "limit", version), …) as written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advisory:
     """What one OSV record says of one package in one release of an ecosystem.
 
-    ``package`` is a source package in Debian. ``release`` is "" where the ecosystem has none or the record
-    names none. ``names`` are the record's aliases and upstream ids. ``versions`` are affected beside the
-    ``ranges``. ``status`` is the raw word of the source ("unfixed", "no-dsa", …).
+    ``package`` is spelled as :class:`builder.scan.ecosystems.Ecosystem` folds it. ``release`` is "" where
+    the ecosystem has none or the record names none. ``names`` are the record's aliases and upstream ids.
+    ``versions`` are affected beside the ``ranges``. ``status`` is the raw word of the source ("unfixed",
+    "no-dsa", "unmaintained" …). ``module`` is the stream of a modular rpm erratum ("nodejs:18"). ``vector``
+    is the CVSS vector with its ``score``, "" and None when the record has none that can be scored.
     """
 
     id: str
@@ -32,6 +34,17 @@ class Advisory:
     ranges: Ranges
     versions: tuple[str, ...] = ()
     summary: str = ""
+    module: str = ""
+    vector: str = ""
+    score: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signal:
+    """What is known of exploits of a CVE: whether CISA lists it; EPSS' forecast (0 to 1, None for none)."""
+
+    kev: bool = False
+    epss: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +53,7 @@ class DatabaseMeta:
 
     ``fetched`` is when this machine last learned that the data is current, ``newest`` the newest
     ``modified`` in it; both UTC. ``live`` says that it came from a server. ``refused`` counts records that
-    were not OSV.
+    were not OSV. ``size``: bytes on this machine's disk.
     ``coverage`` None: the whole ecosystem, else the source packages that a partial cut speaks of.
     """
 
@@ -55,6 +68,7 @@ class DatabaseMeta:
     refused: int
     advisories: int
     releases: tuple[str, ...]
+    size: int
     coverage: frozenset[str] | None
 
     @property
@@ -80,8 +94,12 @@ class DatabaseSummary:
 class Finding:
     """One vulnerability of one installed package. It does not know whether the policy minds it.
 
-    ``id`` is the CVE where there is one; ``aliases`` are the other ids that were merged into it. ``fixed`` is
-    the version that mends it, "" when none is known. ``ignored`` is the waiver of the recipe that covers it.
+    ``id`` is the CVE where there is one; ``aliases`` are the other ids that were merged into it.
+    ``ecosystem`` is the one whose data says so. ``source_version`` is the version that was compared.
+    ``fixed`` is the version that mends it, "" when none is known. ``status`` is the raw word of the data.
+    ``score`` is that of the CVSS ``vector``, None and "" without one. ``kev``: CISA knows that it is
+    exploited; ``epss``: how probable that is within 30 days (0 to 1), None where nobody says. ``ignored`` is
+    the waiver of the recipe that covers it.
     """
 
     id: str
@@ -95,6 +113,11 @@ class Finding:
     fixed: str
     status: str
     severity: Severity
+    ecosystem: str = "Debian"
+    score: float | None = None
+    vector: str = ""
+    kev: bool = False
+    epss: float | None = None
     summary: str = ""
     ignored: Ignore | None = None
 
@@ -103,6 +126,7 @@ class Finding:
 class ScanReport:
     """Everything one scan found, before any policy.
 
+    ``databases`` is the data that was used, the distribution's first.
     ``findings`` are sorted: worst first, then by id and package. Each of ``unscannable`` says why a part
     could not be judged; only an empty one means that the findings are all there is.
     """
@@ -110,7 +134,7 @@ class ScanReport:
     subject: str
     inventory: Inventory
     findings: tuple[Finding, ...]
-    database: DatabaseSummary | None
+    databases: tuple[DatabaseSummary, ...]
     unscannable: tuple[str, ...]
 
 

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from builder.errors import ScanError
-from builder.scan.model import Advisory
-from builder.scan.osv import RecordError, advisories, parse_record
+from builder.scan.ecosystems import Ecosystem
+from builder.scan.osv import Entry, Header, read_record
+from builder.scan.record import RecordError, parse_record
 
 MAX_RECORDS = 2_000_000
 MAX_RECORD = 16 << 20
@@ -23,6 +24,7 @@ MAX_TOTAL = 8 << 30
 
 _DAMAGE = (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError, OSError, zlib.error)
 """What zipfile raises for damaged, encrypted and unknown members."""
+_INFLATE = -zlib.MAX_WBITS
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 _MAX_COVERAGE = 16 << 20
 _ECOSYSTEM = re.compile(r"[A-Za-z][A-Za-z0-9. -]{0,40}")
@@ -47,10 +49,10 @@ class Coverage:
     releases: tuple[str, ...]
 
 
-def read_advisories(
-    stream: BinaryIO, ecosystem: str, tally: Tally, *, not_after: str
-) -> Iterator[tuple[Advisory, ...]]:
-    """Give each record's advisories and keep count in ``tally``.
+def read_records(
+    stream: BinaryIO, ecosystem: Ecosystem, tally: Tally, *, not_after: str
+) -> Iterator[tuple[Header, tuple[Entry, ...]] | None]:
+    """Give what each record says (None for nothing) and keep count in ``tally``.
 
     Records that are not OSV are counted and left out; ``modified`` later than ``not_after`` does not date
     the data. ScanError when the file is no zip, is damaged, or is larger than any such export.
@@ -127,17 +129,19 @@ def _payload(stream: BinaryIO, member: zipfile.ZipInfo) -> bytes:
     return payload
 
 
-def _record(payload: bytes, ecosystem: str, tally: Tally, not_after: str) -> tuple[Advisory, ...]:
+def _record(
+    payload: bytes, ecosystem: Ecosystem, tally: Tally, not_after: str
+) -> tuple[Header, tuple[Entry, ...]] | None:
     try:
         record = parse_record(payload[:MAX_RECORD])  # a longer one is no JSON any more
-        found = advisories(record, ecosystem)
+        found = read_record(record, ecosystem)
     except RecordError as error:
         tally.refused += 1
         if len(tally.problems) < 5:  # noqa: PLR2004 (enough to see what is wrong)
             tally.problems.append(str(error))
-        return ()
+        return None
     tally.records += 1
-    modified: str = record["modified"][:19]
+    modified = record.modified[:19]
     if tally.newest < modified <= not_after:
         tally.newest = modified
     return found
@@ -145,13 +149,11 @@ def _record(payload: bytes, ecosystem: str, tally: Tally, not_after: str) -> tup
 
 def _named(payload: bytes) -> str:
     try:
-        for affected in parse_record(payload)["affected"]:
-            name = str(affected["package"]["ecosystem"]).partition(":")[0]
-            if _ECOSYSTEM.fullmatch(name):
-                return name
-    except (RecordError, KeyError, TypeError):
-        pass
-    return ""
+        packages = [one.package for one in parse_record(payload).affected or ()]
+    except RecordError:
+        return ""
+    names = (package.ecosystem.partition(":")[0] for package in packages if package is not None)
+    return next((name for name in names if _ECOSYSTEM.fullmatch(name)), "")
 
 
 def _are_texts(value: Any) -> bool:

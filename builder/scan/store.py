@@ -1,6 +1,8 @@
 """One sqlite file an ecosystem: the only importer of sqlite3 in the scan.
 
-    FOLDER/Debian.sqlite    meta (one row a key), covered (of a partial cut), advisory (by package, release)
+    FOLDER/Debian.sqlite    meta (one row a key), covered (of a partial cut), record (ids, summary, CVSS),
+                            entry (one row for each package and release that a record speaks of)
+    FOLDER/KEV.signals      meta, and signal: what a list of exploits says of CVEs
 
 Reading opens a file immutably and looks up single packages: nothing is loaded that a scan does not need.
 A finished file is never written again; a new one takes its place by a rename.
@@ -10,70 +12,86 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import itertools
 import json
 import os
 import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
 from builder.errors import MachineError, ScanError
 from builder.files import replacing
 from builder.recipe.model import Severity
-from builder.scan.model import Advisory, DatabaseMeta, Ranges
+from builder.scan.model import Advisory, DatabaseMeta, Ranges, Signal
+from builder.scan.ranges import unpack
 
-FORMAT = 1
+if TYPE_CHECKING:
+    from builder.scan.osv import Entry, Header  # reading needs no parser of records
+
+FORMAT = 2
 """``PRAGMA user_version`` of the files this code reads."""
-
-ECOSYSTEMS = ("Debian",)
-"""What rootlet matches today."""
-MAX_DOWNLOAD = 1 << 30
-"""Bytes of an export; Debian's has some 60 MB."""
-
-_NOT_MODIFIED = 304
-_CLOCK_SKEW = dt.timedelta(days=1)
 UPDATE_HINT = "rootlet database update"
 _SEVERITIES = {int(severity): severity for severity in Severity}
-_ALWAYS = ("introduced", "0")
-_SIMPLE = 2
-"""Events of a range from the beginning to a fix."""
-_dumps = json.JSONEncoder(separators=(",", ":")).encode
+_MALWARE = "malicious code"
+_BATCH = 4096
+"""Records that are handed to sqlite at a time."""
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE covered (package TEXT PRIMARY KEY) WITHOUT ROWID;
-CREATE TABLE advisory (
-    package TEXT NOT NULL, release TEXT NOT NULL, number INTEGER NOT NULL,
-    id TEXT NOT NULL, names TEXT NOT NULL, status TEXT NOT NULL, severity INTEGER NOT NULL,
-    ranges TEXT NOT NULL, versions TEXT NOT NULL, summary TEXT NOT NULL,
-    PRIMARY KEY (package, release, number)
-) WITHOUT ROWID;
+CREATE TABLE record (
+    number INTEGER PRIMARY KEY, id TEXT NOT NULL, names TEXT NOT NULL, summary TEXT NOT NULL,
+    vector TEXT NOT NULL, score REAL
+);
+CREATE TABLE signal (cve TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE entry (
+    package TEXT NOT NULL, release TEXT NOT NULL, record INTEGER NOT NULL, status TEXT NOT NULL,
+    severity INTEGER NOT NULL, ranges TEXT NOT NULL, versions TEXT NOT NULL, module TEXT NOT NULL
+);
 """
+_ADD_RECORD = "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?)"
+_ADD_ENTRY = "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_INDEX = "CREATE INDEX entry_of ON entry (package, release)"
+_SELECT_SIGNAL = "SELECT value FROM signal WHERE cve = ?"
 _SELECT = """
-SELECT id, names, release, package, status, severity, ranges, versions, summary FROM advisory
-WHERE package = ? AND release IN (?, '') ORDER BY release, number
+SELECT id, names, summary, vector, score, package, release, status, severity, ranges, versions, module
+FROM entry JOIN record ON record.number = entry.record
+WHERE package = ? AND release IN (%s) ORDER BY release, record, entry.rowid
 """
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """One open file."""
+
+    path: Path
+    connection: sqlite3.Connection
+    meta: DatabaseMeta
 
 
 class Database:
-    """An open database folder. Immutable while open; files are opened when first asked for.
+    """Open database folders. Immutable while open; files are opened when first asked for.
 
-    A file that cannot be used raises ScanError, never reads as "no findings".
+    Of an ecosystem that several folders hold, all of them are asked. A file that cannot be used raises
+    ScanError, never reads as "no findings".
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._open: dict[str, tuple[sqlite3.Connection, DatabaseMeta]] = {}
+    def __init__(self, *folders: Path) -> None:
+        self._folders = folders
+        self._open: dict[str, tuple[_File, ...]] = {}
+        self._signals: list[tuple[str, sqlite3.Connection]] | None = None
+        self._stack = contextlib.ExitStack()
 
     @classmethod
-    def open(cls, folder: Path) -> Database:
-        """Open a folder that holds at least one ecosystem; ScanError when it holds none."""
-        if not any(folder.glob("*.sqlite")):
-            raise ScanError(f"There is no vulnerability database in {folder}", hint=UPDATE_HINT)
-        return cls(folder)
+    def open(cls, *folders: Path) -> Database:
+        """Open folders of which each holds at least one ecosystem; ScanError when one holds none."""
+        for folder in folders:
+            if not any(folder.glob("*.sqlite")):
+                raise ScanError(f"There is no vulnerability database in {folder}", hint=UPDATE_HINT)
+        return cls(*folders)
 
     def __enter__(self) -> Self:
         return self
@@ -85,35 +103,64 @@ class Database:
 
     def close(self) -> None:
         """Close every file."""
-        for connection, _ in self._open.values():
-            connection.close()
+        self._stack.close()
         self._open.clear()
+        self._signals = None
 
-    def meta(self, ecosystem: str) -> DatabaseMeta | None:
-        """Where the data of ``ecosystem`` comes from and how old it is; None when there is none."""
-        opened = self._ecosystem(ecosystem)
-        return opened[1] if opened is not None else None
+    def metas(self, ecosystem: str) -> tuple[DatabaseMeta, ...]:
+        """Where the data of ``ecosystem`` comes from and how old it is; () when there is none."""
+        return tuple(file.meta for file in self._ecosystem(ecosystem))
 
-    def advisories_for(self, ecosystem: str, release: str, packages: Iterable[str]) -> tuple[Advisory, ...]:
-        """Give every advisory of these (source) packages in ``release``, and those that name no release."""
-        opened = self._ecosystem(ecosystem)
-        if opened is None:
+    def advisories_for(
+        self, ecosystem: str, releases: tuple[str, ...], packages: Iterable[str]
+    ) -> tuple[Advisory, ...]:
+        """Give every advisory of these packages in ``releases``, and those that name no release.
+
+        ScanError when there is no data, or it is damaged.
+        """
+        files = self._ecosystem(ecosystem)
+        if not files:
             raise ScanError(f"There is no vulnerability data for {ecosystem}", hint=UPDATE_HINT)
-        execute = opened[0].execute
-        with _reading(database_file(self._folder, ecosystem)):
-            return tuple(
-                _advisory(row)
-                for package in dict.fromkeys(packages)
-                for row in execute(_SELECT, (package, release))
-            )
+        wanted = tuple(dict.fromkeys((*releases, "")))
+        select = _SELECT % ", ".join("?" * len(wanted))
+        names = dict.fromkeys(packages)
+        found: list[Advisory] = []
+        for file in files:
+            with _reading(file.path):
+                for name in names:
+                    found += map(_advisory, file.connection.execute(select, (name, *wanted)))
+        return tuple(found)
 
-    def _ecosystem(self, ecosystem: str) -> tuple[sqlite3.Connection, DatabaseMeta] | None:
+    def signals(self, cves: Iterable[str]) -> dict[str, Signal]:
+        """What the lists of exploits say of these CVEs, if they say anything."""
+        if self._signals is None:
+            paths = [path for folder in self._folders for path in sorted(folder.glob("*.signals"))]
+            self._signals = [(path.stem, self._connect(path, path.stem).connection) for path in paths]
+        found: dict[str, Signal] = {}
+        for cve in dict.fromkeys(cves):
+            for kind, connection in self._signals:
+                row = connection.execute(_SELECT_SIGNAL, (cve,)).fetchone()
+                if row is not None:
+                    found[cve] = _with(found.get(cve, Signal()), kind, row[0])
+        return found
+
+    def signal_metas(self) -> tuple[DatabaseMeta, ...]:
+        """Where the lists of exploits come from and how old they are."""
+        paths = [path for folder in self._folders for path in sorted(folder.glob("*.signals"))]
+        return tuple(self._connect(path, path.stem).meta for path in paths)
+
+    def _ecosystem(self, ecosystem: str) -> tuple[_File, ...]:
         if ecosystem not in self._open:
-            path = database_file(self._folder, ecosystem)
-            if not path.exists():
-                return None
-            self._open[ecosystem] = _connect(path, ecosystem)
+            paths = [database_file(folder, ecosystem) for folder in self._folders]
+            self._open[ecosystem] = tuple(self._connect(path, ecosystem) for path in paths if path.exists())
         return self._open[ecosystem]
+
+    def _connect(self, path: Path, name: str) -> _File:
+        return self._stack.enter_context(_opened(path, name))
+
+
+def _with(signal: Signal, kind: str, value: str) -> Signal:
+    return replace(signal, kev=True) if kind == "KEV" else replace(signal, epss=float(value))
 
 
 def database_file(folder: Path, ecosystem: str) -> Path:
@@ -121,15 +168,26 @@ def database_file(folder: Path, ecosystem: str) -> Path:
     return folder / f"{ecosystem}.sqlite"
 
 
+def signal_file(folder: Path, kind: str) -> Path:
+    """Where a list of exploits lies in a database folder."""
+    return folder / f"{kind}.signals"
+
+
 def status(folder: Path) -> tuple[DatabaseMeta, ...]:
-    """Tell what a database folder holds, sorted by ecosystem; empty when there is nothing."""
-    found: list[DatabaseMeta] = []
+    """Tell what a database folder holds, sorted by ecosystem, then its lists; empty when there is nothing."""
     with Database(folder) as database:
-        for path in sorted(folder.glob("*.sqlite")):
-            meta = database.meta(path.stem)
-            if meta is not None:
-                found.append(meta)
-    return tuple(found)
+        names = [path.stem for path in sorted(folder.glob("*.sqlite"))]
+        metas = tuple(meta for name in names for meta in database.metas(name))
+        return (*metas, *database.signal_metas())
+
+
+def check_file(path: Path, name: str) -> DatabaseMeta:
+    """Open a file of the database, read all of it once, and tell what it holds; ScanError if damaged."""
+    with _opened(path, name) as file, _reading(path):
+        (word,) = file.connection.execute("PRAGMA quick_check(1)").fetchone()
+        if word != "ok":
+            raise ValueError(word)
+        return file.meta
 
 
 class Writer:
@@ -138,14 +196,34 @@ class Writer:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
-    def add(self, records: Iterable[tuple[Advisory, ...]]) -> int:
-        """Add the advisories of a stream of records; give their number."""
-        numbers = itertools.count()
-        self._connection.executemany(
-            "INSERT INTO advisory VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (_row(next(numbers), advisory) for found in records for advisory in found),
-        )
-        return next(numbers)
+    def add(self, records: Iterable[tuple[Header, tuple[Entry, ...]] | None]) -> int:
+        """Add what a stream of records says; give the number of entries. None is a record without any."""
+        execute = self._connection.executemany
+        number = count = 0
+        headers: list[tuple[object, ...]] = []
+        entries: list[tuple[object, ...]] = []
+        for record in records:
+            if record is None:
+                continue
+            header, found = record
+            number += 1
+            names, summary = " ".join(header.names), _summary(header)
+            headers.append((number, header.id, names, summary, header.vector, header.score))
+            entries += [(one[0], one[1], number, *one[2:]) for one in found]
+            if len(headers) >= _BATCH:
+                count += len(entries)
+                execute(_ADD_RECORD, headers)
+                execute(_ADD_ENTRY, entries)
+                headers.clear()
+                entries.clear()
+        execute(_ADD_RECORD, headers)
+        execute(_ADD_ENTRY, entries)
+        self._connection.execute(_INDEX)
+        return count + len(entries)
+
+    def add_signals(self, values: Mapping[str, str]) -> None:
+        """Add what a list says of CVEs."""
+        self._connection.executemany("INSERT INTO signal VALUES (?, ?)", sorted(values.items()))
 
     def cover(self, packages: Iterable[str]) -> None:
         """Add source packages that a partial cut speaks of."""
@@ -153,7 +231,7 @@ class Writer:
 
     def releases(self) -> tuple[str, ...]:
         """List the releases that the advisories added so far name."""
-        rows = self._connection.execute("SELECT DISTINCT release FROM advisory ORDER BY release")
+        rows = self._connection.execute("SELECT DISTINCT release FROM entry ORDER BY release")
         return tuple(release for (release,) in rows)
 
     def set_meta(self, values: Mapping[str, object]) -> None:
@@ -191,87 +269,72 @@ def _sync(path: Path) -> None:
         os.fsync(stream.fileno())
 
 
-def _row(number: int, advisory: Advisory) -> tuple[object, ...]:
-    return (
-        advisory.package,
-        advisory.release,
-        number,
-        advisory.id,
-        " ".join(advisory.names),
-        advisory.status,
-        int(advisory.severity),
-        _packed(advisory.ranges),
-        _dumps(advisory.versions) if advisory.versions else "",
-        advisory.summary,
-    )
-
-
-def _packed(ranges: Ranges) -> str:
-    """Write ranges as text: "<2" for what is mended in 2, which nearly all are, else JSON."""
-    if (
-        len(ranges) == 1
-        and len(ranges[0]) == _SIMPLE
-        and ranges[0][0] == _ALWAYS
-        and ranges[0][1][0] == "fixed"
-    ):
-        return f"<{ranges[0][1][1]}"
-    return _dumps(ranges)
-
-
-def _unpacked(text: str) -> Ranges:
-    if text.startswith("<"):
-        return ((_ALWAYS, ("fixed", text[1:])),)
-    return tuple(tuple((kind, at) for kind, at in events) for events in json.loads(text))
+def _summary(header: Header) -> str:
+    # There are some hundred thousand records of malware; what they say is the same for all.
+    return "" if header.id.startswith("MAL-") else header.summary
 
 
 def _advisory(row: tuple[Any, ...]) -> Advisory:
-    identity, names, release, package, state, severity, ranges, versions, summary = row
+    identity, names, summary, vector, score, package, release, status, severity, ranges, versions, module = (
+        row
+    )
+    unpacked = unpack(ranges)
     return Advisory(
         id=identity,
         names=tuple(names.split(" ")) if names else (),
         release=release,
         package=package,
-        status=state,
+        status=status or _status(unpacked),
         severity=_SEVERITIES[severity],
-        ranges=_unpacked(ranges),
-        versions=tuple(json.loads(versions)) if versions else (),
-        summary=summary,
+        ranges=unpacked,
+        versions=tuple(versions.split("\n")) if versions else (),
+        summary=summary or (_MALWARE if identity.startswith("MAL-") else ""),
+        module=module,
+        vector=vector,
+        score=score,
     )
+
+
+def _status(ranges: Ranges) -> str:
+    mended = any(event[0] == "fixed" for events in ranges for event in events)
+    return "resolved" if mended else "unfixed"
 
 
 @contextlib.contextmanager
 def _reading(path: Path) -> Iterator[None]:
     try:
         yield
-    except (sqlite3.Error, ValueError, KeyError, TypeError) as error:
+    except (sqlite3.Error, OSError, ValueError, KeyError, TypeError) as error:
         raise ScanError(f"The vulnerability database {path} is damaged: {error}", hint=UPDATE_HINT) from error
 
 
-def _connect(path: Path, ecosystem: str) -> tuple[sqlite3.Connection, DatabaseMeta]:
-    with _reading(path), contextlib.ExitStack() as stack:
-        # Nobody ever writes into a finished file, so sqlite need not look for locks and journals.
-        connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro&immutable=1", uri=True)
-        stack.callback(connection.close)
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version != FORMAT:
-            raise ScanError(
-                f"The vulnerability database {path} has format {version}, this rootlet reads {FORMAT}",
-                hint=UPDATE_HINT,
-            )
-        meta = _meta(connection, ecosystem)
-        stack.pop_all()
-        return connection, meta
+@contextlib.contextmanager
+def _opened(path: Path, name: str) -> Iterator[_File]:
+    with contextlib.ExitStack() as stack:
+        with _reading(path):
+            # Nobody ever writes into a finished file, so sqlite need not look for locks and journals.
+            connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro&immutable=1", uri=True)
+            stack.callback(connection.close)
+            connection.execute("PRAGMA trusted_schema = OFF")  # the file may come from elsewhere
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            if version != FORMAT:
+                raise ScanError(
+                    f"The vulnerability database {path} has format {version}, this rootlet reads {FORMAT}",
+                    hint=UPDATE_HINT,
+                )
+            file = _File(path, connection, _meta(path, connection, name))
+        yield file
 
 
-def _meta(connection: sqlite3.Connection, ecosystem: str) -> DatabaseMeta:
+def _meta(path: Path, connection: sqlite3.Connection, name: str) -> DatabaseMeta:
     values = {key: json.loads(value) for key, value in connection.execute("SELECT key, value FROM meta")}
     covered = None
     if values["partial"]:
         covered = frozenset(package for (package,) in connection.execute("SELECT package FROM covered"))
-    if values["ecosystem"] != ecosystem:
+    if values["ecosystem"] != name:
         raise ValueError(f"it holds data of {values['ecosystem']}")
     return DatabaseMeta(
-        ecosystem=ecosystem,
+        ecosystem=name,
         source=values["source"],
         etag=values["etag"],
         sha256=values["sha256"],
@@ -282,5 +345,6 @@ def _meta(connection: sqlite3.Connection, ecosystem: str) -> DatabaseMeta:
         refused=values["refused"],
         advisories=values["advisories"],
         releases=tuple(values["releases"]),
+        size=path.stat().st_size,
         coverage=covered,
     )

@@ -21,7 +21,8 @@ _PART = re.compile(
     r"\.(?P<digits>[0-9]+)|_(?P<suffix>[a-z]+)(?P<number>[0-9]*)|~(?P<hash>[0-9a-f]+)|-r(?P<revision>[0-9]+)"
     r"|(?P<letter>[a-z])"
 )
-_FIRST_DIGITS, _DIGITS, _LETTER, _SUFFIX, _SUFFIX_NUMBER, _HASH, _REVISION, _END = range(8)
+_FIRST_DIGITS, _DIGITS, _LETTER, _SUFFIX, _SUFFIX_NUMBER, _HASH, _REVISION, _END, _INVALID = range(9)
+_DIGIT = frozenset("0123456789")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +35,12 @@ class _Token:
 
 
 _LAST = _Token(_END, 0, "")
+_BROKEN = _Token(_INVALID, 0, "")
 
 
 def is_version(text: str) -> bool:
-    """Whether apk would take it."""
-    if not _FORM.fullmatch(text):
-        return False
-    return all(match["suffix"] in _RANK for match in _PART.finditer(text) if match["suffix"])
+    """Whether apk could compare it: what follows a number it cannot read is below every end."""
+    return text[:1] in _DIGIT and text.isprintable() and " " not in text
 
 
 @functools.total_ordering
@@ -67,19 +67,24 @@ def version_key(text: str) -> ApkVersion:
     """Make the key."""
     if not is_version(text):
         raise ValueError(f"{text[:40]!r} is no apk version")
-    return ApkVersion((*_tokens(text), _LAST))
+    return ApkVersion(tuple(_tokens(text)))
 
 
 def _tokens(text: str) -> Iterator[_Token]:
+    whole = _FORM.match(text)
+    end = whole.end() if whole else 0
     first = _FIRST.match(text)
     at = first.end() if first else 0
     yield _Token(_FIRST_DIGITS, number(text[:at]), "")
-    for match in _PART.finditer(text, at):
+    for match in _PART.finditer(text, at, end):
         if match["digits"]:
             yield _Token(_DIGITS, number(match["digits"]), match["digits"])
         elif match["letter"]:
             yield _Token(_LETTER, match["letter"], "")
         elif match["suffix"]:
+            if match["suffix"] not in _RANK:
+                yield _BROKEN
+                return
             yield _Token(_SUFFIX, _RANK[match["suffix"]], "")
             if match["number"]:
                 yield _Token(_SUFFIX_NUMBER, number(match["number"]), "")
@@ -87,6 +92,7 @@ def _tokens(text: str) -> Iterator[_Token]:
             yield _Token(_HASH, match["hash"], "")
         else:
             yield _Token(_REVISION, number(match["revision"]), "")
+    yield _LAST if end == len(text) else _BROKEN
 
 
 def _compare(ours: tuple[_Token, ...], theirs: tuple[_Token, ...]) -> int:

@@ -19,11 +19,11 @@ from builder.inventory.collect import take_inventory
 from builder.inventory.files import walk_root
 from builder.inventory.model import Inventory
 from builder.progress import Silent
-from builder.scan.database import Database, import_folder
+from builder.scan.database import Database, Machine, import_path
 from builder.scan.match import scan_inventory
 from builder.scan.model import ScanReport
-from builder.scan.osv import advisories, parse_record
 from tests.support.opinions import run, syft, trivy, trivy_holes, unpack_trivy_cache, whole_version
+from tests.support.osv import advisories
 from tests.support.tools import need, shared_folder
 
 pytestmark = [pytest.mark.tools]
@@ -81,7 +81,7 @@ def minbase(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("database")
-    import_folder(folder, shared_folder() / "osv", clock=time.time, progress=Silent())
+    import_path(Machine(folder=folder, clock=time.time, progress=Silent()), shared_folder() / "osv")
     return folder
 
 
@@ -167,7 +167,7 @@ def middle_versions(export: Path, release: str) -> dict[str, str]:
     fixes: dict[str, set[str]] = {}
     with zipfile.ZipFile(export) as archive:
         for name in archive.namelist():
-            for advisory in advisories(parse_record(archive.read(name)), "Debian"):
+            for advisory in advisories(archive.read(name)):
                 if advisory.release == release:
                     at = (
                         version for events in advisory.ranges for kind, version in events if kind == "fixed"

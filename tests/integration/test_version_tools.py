@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from builder.versions.schemes import SCHEMES
+from builder.versions.schemes import scheme as scheme_of
 from tests.support.version_tools import JUDGES, pairs_of
 
 pytestmark = [pytest.mark.tools]
@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.tools]
 @pytest.mark.parametrize("scheme", JUDGES)
 def test_the_order_is_the_tools_own(scheme: str) -> None:
     pairs = pairs_of(scheme, 300 if scheme == "dpkg" else 5000, seed=7)
-    key = SCHEMES[scheme].key
+    key = scheme_of(scheme).key
     ours = [(key(one) > key(other)) - (key(one) < key(other)) for one, other in pairs]
     theirs = JUDGES[scheme](pairs)
     wrong = [case for case in zip(pairs, ours, theirs, strict=True) if case[1] != case[2]]

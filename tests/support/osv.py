@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import io
 import json
 import zipfile
@@ -11,7 +12,12 @@ from typing import Any
 
 from builder.inventory.model import Component, ComponentKind, Distribution, Inventory
 from builder.recipe.model import Severity
-from builder.scan.model import Advisory
+from builder.scan import store
+from builder.scan.ecosystems import ECOSYSTEMS
+from builder.scan.match import scan_inventory
+from builder.scan.model import Advisory, DatabaseMeta, Finding, Signal
+from builder.scan.osv import read_record
+from builder.scan.record import parse_record
 
 MODIFIED = "2026-11-01T00:00:00Z"
 
@@ -41,6 +47,16 @@ def record(
     }
 
 
+def advisories(payload: bytes, ecosystem: str = "Debian") -> tuple[Advisory, ...]:
+    """What a record says of an ecosystem, as the database gives it back."""
+    found = read_record(parse_record(payload), ECOSYSTEMS[ecosystem])
+    if found is None:
+        return ()
+    header, entries = found
+    whole = (header.id, " ".join(header.names), store._summary(header), header.vector, header.score)
+    return tuple(store._advisory((*whole, *entry)) for entry in entries)
+
+
 def export(records: Iterable[object]) -> bytes:
     """An ``all.zip``; members that are bytes go in as they are."""
     stream = io.BytesIO()
@@ -50,12 +66,14 @@ def export(records: Iterable[object]) -> bytes:
     return stream.getvalue()
 
 
-def write_export(folder: Path, records: Iterable[object], coverage: object = None) -> Path:
+def write_export(
+    folder: Path, records: Iterable[object], coverage: object = None, *, ecosystem: str = "Debian"
+) -> Path:
     """``folder/Debian/all.zip``, with a ``coverage.json`` where one is given; gives ``folder``."""
-    (folder / "Debian").mkdir(parents=True, exist_ok=True)
-    (folder / "Debian/all.zip").write_bytes(export(records))
+    (folder / ecosystem).mkdir(parents=True, exist_ok=True)
+    (folder / ecosystem / "all.zip").write_bytes(export(records))
     if coverage is not None:
-        (folder / "Debian/coverage.json").write_text(json.dumps(coverage))
+        (folder / ecosystem / "coverage.json").write_text(json.dumps(coverage))
     return folder
 
 
@@ -109,3 +127,55 @@ def inventory(components: Iterable[Component] = (), **changes: Any) -> Inventory
         "notes": (),
     }
     return Inventory(**{**fields, **changes})
+
+
+NOW = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
+META = DatabaseMeta(
+    ecosystem="Debian",
+    source="http://mirror.test/Debian/all.zip",
+    etag="",
+    sha256="",
+    fetched=NOW - dt.timedelta(hours=5),
+    newest=NOW - dt.timedelta(days=9),
+    live=True,
+    records=10,
+    refused=0,
+    advisories=10,
+    releases=("12", "13"),
+    size=1000,
+    coverage=None,
+)
+
+
+class Source:
+    """Vulnerability data in memory: ``advisories`` are of the ecosystem of ``meta`` (None: there is none)."""
+
+    def __init__(
+        self,
+        *advisories: Advisory,
+        meta: DatabaseMeta | None = META,
+        signals: Mapping[str, Signal] | None = None,
+    ) -> None:
+        self._advisories = advisories
+        self._meta = meta
+        self._signals = signals or {}
+
+    def metas(self, ecosystem: str) -> tuple[DatabaseMeta, ...]:
+        meta = self._meta
+        return (meta,) if meta is not None and meta.ecosystem == ecosystem else ()
+
+    def advisories_for(
+        self, ecosystem: str, releases: tuple[str, ...], packages: Iterable[str]
+    ) -> tuple[Advisory, ...]:
+        assert self.metas(ecosystem)
+        wanted, known = set(packages), {*releases, ""}
+        return tuple(one for one in self._advisories if one.package in wanted and one.release in known)
+
+    def signals(self, cves: Iterable[str]) -> dict[str, Signal]:
+        return {cve: self._signals[cve] for cve in cves if cve in self._signals}
+
+
+def match(components: Iterable[Component], advisories: Iterable[Advisory]) -> tuple[Finding, ...]:
+    """The findings of packages of trixie."""
+    source = Source(*advisories)
+    return scan_inventory(inventory(components), source, subject="x", now=NOW).findings

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.versions.schemes import SCHEMES
+from builder.versions.schemes import scheme as scheme_of
 from tests.support.tools import need
 
 Pair = tuple[str, str]
@@ -173,7 +173,7 @@ def _near(scheme: str, one: str, chance: random.Random) -> str:
 def _comparable(scheme: str, text: str) -> bool:
     """Whether the tool itself takes it too: it may be stricter than rootlet."""
     form = _STRICT.get(scheme)
-    return SCHEMES[scheme].valid(text) and (form is None or form.fullmatch(text) is not None)
+    return scheme_of(scheme).valid(text) and (form is None or form.fullmatch(text) is not None)
 
 
 _FIRST = ("0", "1", "2", "9", "10", "01", "123")

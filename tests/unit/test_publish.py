@@ -58,7 +58,7 @@ def approved(layout: Path, images: tuple[Image, ...], descriptor: Descriptor | N
                 subject="demo",
                 inventory=inventory(files=sum(layer.files for layer in image.layers)),
                 findings=(),
-                database=None,
+                databases=(),
                 unscannable=(),
             ),
             read=tuple(layer.diff_id for layer in image.layers),

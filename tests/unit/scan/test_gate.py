@@ -55,7 +55,7 @@ def report(*findings: Finding, **changes: Any) -> ScanReport:
         "subject": "image",
         "inventory": inventory((component(),)),
         "findings": findings,
-        "database": DATABASE,
+        "databases": (DATABASE,),
         "unscannable": (),
     }
     return ScanReport(**{**fields, **changes})
@@ -167,7 +167,7 @@ def test_an_ignore_that_matches_nothing_is_a_warning() -> None:
             id="nothing to judge",
         ),
         pytest.param(
-            {"database": replace(DATABASE, refused=3)},
+            {"databases": (replace(DATABASE, refused=3),)},
             ScanPolicy(),
             "3 records of the vulnerability data were no OSV: left out",
             id="data with bad records",
@@ -194,7 +194,7 @@ def test_warnings(changes: dict[str, Any], policy: ScanPolicy, warning: str) -> 
 )
 def test_the_age_of_the_data(age: int, limit: int | None, *, passed: bool) -> None:
     policy = ScanPolicy(max_database_age=limit)
-    verdict = judge(report(database=replace(DATABASE, age=age)), policy, today=TODAY)
+    verdict = judge(report(databases=(replace(DATABASE, age=age),)), policy, today=TODAY)
     assert verdict.passed is passed
     assert bool(verdict.unjudged) is not passed
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -12,41 +11,22 @@ from hypothesis import strategies as st
 from builder.dpkg.version import compare
 from builder.inventory.model import Distribution
 from builder.recipe.model import Severity
-from builder.scan.match import affects, fixed_in, match, natural, scan_inventory
-from builder.scan.model import Advisory, DatabaseMeta, ScanReport
-from tests.support.osv import advisory, component, inventory
+from builder.scan import ranges
+from builder.scan.match import natural, scan_inventory
+from builder.scan.model import Advisory, ScanReport
+from builder.versions.schemes import scheme
+from tests.support.osv import META, NOW, Source, advisory, component, inventory, match
 
 ZERO = ("introduced", "0")
-NOW = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
-META = DatabaseMeta(
-    ecosystem="Debian",
-    source="http://mirror.test/Debian/all.zip",
-    etag="",
-    sha256="",
-    fetched=NOW - dt.timedelta(hours=5),
-    newest=NOW - dt.timedelta(days=9),
-    live=True,
-    records=10,
-    refused=0,
-    advisories=10,
-    releases=("12", "13"),
-    coverage=None,
-)
+DPKG = scheme("dpkg")
 
 
-class Source:
-    def __init__(self, *advisories: Advisory, meta: DatabaseMeta | None = META) -> None:
-        self._advisories = advisories
-        self._meta = meta
+def affects(one: Advisory, version: str) -> bool:
+    return ranges.affects(one, version, DPKG)
 
-    def meta(self, ecosystem: str) -> DatabaseMeta | None:
-        assert ecosystem == "Debian"
-        return self._meta
 
-    def advisories_for(self, ecosystem: str, release: str, packages: Iterable[str]) -> tuple[Advisory, ...]:
-        assert ecosystem == "Debian"
-        wanted = set(packages)
-        return tuple(one for one in self._advisories if one.release == release and one.package in wanted)
+def fixed_in(one: Advisory, version: str) -> str:
+    return ranges.fixed_in(one, version, DPKG)
 
 
 def scan(source: Source | None = None, **changes: Any) -> ScanReport:
@@ -209,8 +189,8 @@ def test_what_cannot_be_judged_is_said(changes: dict[str, Any], gap: str) -> Non
 def test_a_tidy_tree_leaves_nothing_unjudged() -> None:
     report = scan()
     assert (report.unscannable, report.findings) == ((), ())
-    assert report.database is not None
-    assert (report.database.age, report.database.date) == (5 * 3600, META.fetched)
+    (database,) = report.databases
+    assert (database.age, database.date) == (5 * 3600, META.fetched)
 
 
 def test_a_tree_of_plain_files_is_judged() -> None:
@@ -235,5 +215,4 @@ def test_data_from_the_future_has_no_age() -> None:
 
 def test_imported_data_is_as_old_as_its_newest_record() -> None:
     report = scan(Source(meta=replace(META, live=False)))
-    assert report.database is not None
-    assert report.database.age == 9 * 86400
+    assert [one.age for one in report.databases] == [9 * 86400]

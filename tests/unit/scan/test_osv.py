@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from builder.recipe.model import Severity
 from builder.scan.cvss import base_score, severity_of_score
 from builder.scan.model import Advisory
-from builder.scan.osv import RecordError, advisories, parse_record
-from tests.support.osv import record
+from builder.scan.record import RecordError, parse_record
+from tests.support.osv import advisories, record
 
 
 def parsed(**changes: Any) -> tuple[Advisory, ...]:
-    return advisories({**record("DEBIAN-CVE-2026-1"), **changes}, "Debian")
+    return advisories(json.dumps({**record("DEBIAN-CVE-2026-1"), **changes}).encode())
 
 
 def affected(**changes: Any) -> tuple[Advisory, ...]:
@@ -107,17 +107,17 @@ def test_which_parts_count(changes: dict[str, Any], count: int) -> None:
 @pytest.mark.parametrize(
     ("payload", "reason"),
     [
-        pytest.param(b"", "not JSON", id="nothing"),
-        pytest.param(b"\xff\xfe", "not JSON", id="no text"),
-        pytest.param(b"[" * 200_000, "not JSON", id="very deep"),
-        pytest.param(b'{"id": ' + b"9" * 6000 + b"}", "not JSON", id="a number of 6,000 digits"),
-        pytest.param(b"[]", "no OSV id", id="a list"),
+        pytest.param(b"", "not an OSV record", id="nothing"),
+        pytest.param(b"\xff\xfe", "not an OSV record", id="no text"),
+        pytest.param(b"[" * 200_000, "not an OSV record", id="very deep"),
+        pytest.param(b'{"id": ' + b"9" * 6000 + b"}", "not an OSV record", id="a number of 6,000 digits"),
+        pytest.param(b"[]", "not an OSV record", id="a list"),
         pytest.param(
             b'{"id": "x\\u001b[31m", "modified": "2026-01-01T00:00:00Z"}',
             "no OSV id",
             id="a colour in the id",
         ),
-        pytest.param(b'{"id": "CVE-1"}', "modified is not a time", id="no modified"),
+        pytest.param(b'{"id": "CVE-1"}', "modified", id="no modified"),
         pytest.param(
             b'{"id": "CVE-1", "modified": "yesterday"}', "modified is not a time", id="a word for a time"
         ),
@@ -167,8 +167,15 @@ def test_summaries_are_one_short_printable_line() -> None:
         ("CVSS:3.1/AV:N/AC:H/PR:N/UI:N/S:U/C:N/I:N/A:L", 3.7),
         ("CVSS:3.1/AV:P/AC:H/PR:H/UI:R/S:U/C:N/I:N/A:N", 0.0),
         ("CVSS:3.1/AV:N/AC:L/PR:L/UI:N/S:C/C:L/I:L/A:N/E:P", 6.4),
-        ("CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:H/VI:H/VA:H/SC:N/SI:N/SA:N", None),
-        ("AV:N/AC:L/Au:N/C:P/I:P/A:P", None),
+        ("CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:H/VI:H/VA:H/SC:N/SI:N/SA:N", 9.3),
+        ("CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:N/VI:N/VA:N/SC:N/SI:N/SA:N", 0.0),
+        ("CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:H/VI:H/VA:H/SC:N/SI:N", None),
+        ("CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:H/VI:H/VA:H/SC:S/SI:N/SA:N", None),
+        ("AV:N/AC:L/Au:N/C:P/I:P/A:P", 7.5),
+        ("(AV:L/AC:H/Au:M/C:N/I:N/A:N)", 0.0),
+        ("CVSS:2.0/AV:N/AC:L/Au:N/C:C/I:C/A:C", 10.0),
+        ("CVSS:9.0/AV:N/AC:L/Au:N/C:C/I:C/A:C", None),
+        ("CVSS:3.1/" + "/" * 10_000, None),
         ("CVSS:3.1/AV:N", None),
         ("", None),
     ],
@@ -211,4 +218,4 @@ def test_any_json_is_read_or_refused(key: str, part: str, value: object, *, inne
     else:
         document[key] = value
     with contextlib.suppress(RecordError):
-        advisories(parse_record(json.dumps(document).encode()), "Debian")
+        advisories(json.dumps(document).encode())

@@ -11,20 +11,9 @@ import pytest
 
 from builder.errors import BuildError, ScanError
 from builder.oci import Platform
-from builder.scan.model import Advisory, DatabaseMeta
 from builder.scan.subject import scan_reference, split_reference
 from builder.stored.read import open_image
-
-
-class NoAdvisories:
-    """Vulnerability data that has nothing."""
-
-    def meta(self, ecosystem: str) -> DatabaseMeta | None:  # noqa: ARG002 (the protocol's signature)
-        return None
-
-    def advisories_for(self, *_: object) -> tuple[Advisory, ...]:
-        return ()
-
+from tests.support.osv import Source
 
 NOW = dt.datetime(2026, 11, 22, tzinfo=dt.UTC)
 
@@ -55,14 +44,14 @@ def test_what_is_not_there_is_not_scanned(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ScanError) as caught:
-        scan_reference(reference, NoAdvisories(), platform=None, now=NOW)
+        scan_reference(reference, Source(meta=None), platform=None, now=NOW)
     assert words in str(caught.value)
 
 
 @pytest.mark.parametrize("kind", ["", "dir:"])
 def test_a_folder_that_is_no_root_folder_is_never_a_pass(kind: str, tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text("{}")  # as in skopeo's own dir: format
-    report = scan_reference(f"{kind}{tmp_path}", NoAdvisories(), platform=None, now=NOW)
+    report = scan_reference(f"{kind}{tmp_path}", Source(meta=None), platform=None, now=NOW)
     assert any("no root folder" in gap for gap in report.unscannable)
 
 

@@ -10,9 +10,8 @@ import pytest
 from builder.recipe.model import Ignore, ScanPolicy, Severity
 from builder.report.scan import render_json, render_table
 from builder.scan.gate import judge
-from builder.scan.match import match
 from builder.scan.model import DatabaseSummary, ScanReport
-from tests.support.osv import advisory, component, inventory
+from tests.support.osv import advisory, component, inventory, match
 
 TODAY = dt.date(2026, 11, 22)
 DATABASE = DatabaseSummary(
@@ -40,7 +39,7 @@ def report(**changes: Any) -> ScanReport:
         "subject": "oci:dist/redis",
         "inventory": found,
         "findings": match(found.components, rows),
-        "database": DATABASE,
+        "databases": (DATABASE,),
         "unscannable": (),
     }
     return ScanReport(**{**fields, **changes})
@@ -72,7 +71,7 @@ def test_the_table() -> None:
 
 
 def test_a_clean_scan_without_a_verdict() -> None:
-    assert render_table(report(findings=(), database=None)) == (
+    assert render_table(report(findings=(), databases=())) == (
         "oci:dist/redis (debian-13): 2 packages, 0 findings\ndata: none\n"
     )
 
@@ -92,7 +91,7 @@ def test_colour_only_when_asked() -> None:
 
 def test_nothing_of_an_image_reaches_the_terminal_unprinted() -> None:
     evil = "x\x1b[2J\n\udce9\u202e"
-    judged = report(subject=evil, unscannable=(evil,), database=replace(DATABASE, source=evil))
+    judged = report(subject=evil, unscannable=(evil,), databases=(replace(DATABASE, source=evil),))
     text = render_table(judged, judge(judged, ScanPolicy(), today=TODAY))
     assert not {"\x1b", "\udce9", "\u202e"} & set(text)
     text.encode()
@@ -106,6 +105,7 @@ def test_json_says_everything() -> None:
         "aliases": ["DEBIAN-CVE-2026-2"],
         "severity": "low",
         "status": "unfixed",
+        "ecosystem": "Debian",
         "package": "libssl3t64",
         "version": "3.5.0-1",
         "architecture": "amd64",
@@ -113,34 +113,39 @@ def test_json_says_everything() -> None:
         "source": "openssl",
         "source_version": "3.5.0-1",
         "fixed": None,
+        "cvss": None,
+        "kev": False,
+        "epss": None,
         "summary": "",
         "ignored": {"reason": "not reachable", "expires": "2026-12-31"},
     }
     del document["findings"]
     assert document == {
-        "schema": 1,
+        "schema": 2,
         "subject": "oci:dist/redis",
         "passed": False,
         "reasons": list(verdict.reasons),
         "warnings": list(verdict.warnings),
         "unscannable": [],
         "distribution": {"id": "debian", "version": "13", "name": "Debian GNU/Linux 13 (trixie)"},
-        "database": {
-            "ecosystem": "Debian",
-            "source": "http://osv.test/Debian/all.zip",
-            "date": "2026-11-20T06:00:00Z",
-            "age": 2 * 86400 + 5,
-            "records": 25127,
-            "partial": False,
-        },
+        "databases": [
+            {
+                "ecosystem": "Debian",
+                "source": "http://osv.test/Debian/all.zip",
+                "date": "2026-11-20T06:00:00Z",
+                "age": 2 * 86400 + 5,
+                "records": 25127,
+                "partial": False,
+            }
+        ],
         "inventory": {"packages": 2, "files": 10, "elf_files": 2, "unowned_elf": []},
         "counts": {"high": 1, "unknown": 1},
     }
 
 
 def test_json_without_a_verdict_has_no_answer() -> None:
-    document = json.loads(render_json(report(database=None, unscannable=("why",))))
-    assert (document["passed"], document["database"], document["unscannable"]) == (None, None, ["why"])
+    document = json.loads(render_json(report(databases=(), unscannable=("why",))))
+    assert (document["passed"], document["databases"], document["unscannable"]) == (None, [], ["why"])
 
 
 @pytest.mark.parametrize(
@@ -148,4 +153,4 @@ def test_json_without_a_verdict_has_no_answer() -> None:
     [(0, "less than an hour old"), (3600, "1 hour old"), (86399, "23 hours old"), (86400, "1 day old")],
 )
 def test_the_age_of_the_data_in_words(age: int, words: str) -> None:
-    assert words in render_table(report(database=replace(DATABASE, age=age)))
+    assert words in render_table(report(databases=(replace(DATABASE, age=age),)))

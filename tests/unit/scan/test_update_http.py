@@ -11,7 +11,7 @@ import pytest
 
 from builder.errors import MachineError, ScanError
 from builder.progress import Silent
-from builder.scan.database import status, update
+from builder.scan.database import Machine, default_feeds, status, update
 from builder.scan.model import DatabaseMeta
 from builder.transport import Transport
 from tests.support.osv import export, record, write_export
@@ -59,9 +59,9 @@ def server() -> Iterator[tuple[str, type[Handler]]]:
 
 def updated(folder: Path, base_url: str) -> DatabaseMeta:
     with Transport(progress=Silent(), retries=0) as transport:
-        (meta,) = update(
-            folder, base_url=base_url, transport=transport, clock=lambda: MODIFIED, progress=Silent()
-        )
+        machine = Machine(folder=folder, clock=lambda: MODIFIED, progress=Silent())
+        feeds = default_feeds(folder, base_url, ("Debian",), official=False)
+        (meta,) = update(machine, feeds, transport)
     return meta
 
 

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from builder.versions.schemes import SCHEMES
+from builder.versions.schemes import scheme as scheme_of
 
 TABLES = Path(__file__).parent.parent.parent / "data/versions"
 SIGNS = {-1: "<", 0: "=", 1: ">"}
 
 
 def sign(scheme: str, one: str, other: str) -> str:
-    key = SCHEMES[scheme].key
+    key = scheme_of(scheme).key
     return SIGNS[(key(one) > key(other)) - (key(one) < key(other))]
 
 
@@ -37,7 +37,8 @@ CHAINS = {
         1.0.1.1 1.0.2""",
     # the manual page apk-package, "pkgver"
     "apk": """1.0_alpha 1.0_alpha1 1.0_beta 1.0_beta2 1.0_pre 1.0_rc1 1.0_rc10 1.0 1.0-r0 1.0-r1 1.0_cvs
-        1.0_svn 1.0_git20200101 1.0_hg 1.0_p 1.0_p1 1.0_p1-r3 1.0a 1.0a-r1 1.0b 1.0.1 1.09 1.1 1.9 1.10 2""",
+        1.0_svn 1.0_git20200101 1.0_hg 1.0_p 1.0_p1 1.0_p1-r3 1.0a 1.0a-r1 1.0b 1.0.1 1.09 1.1 1.9-what 1.9
+        1.10 2""",
     "rpm": """1.0~rc1-1 1.0~rc2-1 1.0-1 1.0-1.el9 1.0-1.el9_2 1.0-2 1.0^git1-1 1.0a-1 1.0.a.1-1 1.0.1-1
         1:0.1-1""",
     "pep440": """1.0.dev1 1.0a1.dev1 1.0a1 1.0b1 1.0rc1 1.0 1.0+abc 1.0+abc.2 1.0+5 1.0.post1.dev1 1.0.post1
@@ -73,7 +74,7 @@ def test_each_version_of_the_row_is_below_all_that_follow(scheme: str) -> None:
     ],
 )  # fmt: skip
 def test_these_are_equal(scheme: str, one: str, other: str) -> None:
-    key = SCHEMES[scheme].key
+    key = scheme_of(scheme).key
     assert sign(scheme, one, other) == "="
     assert key(one) == key(other)
     assert hash(key(one)) == hash(key(other))
@@ -86,9 +87,8 @@ def test_these_are_equal(scheme: str, one: str, other: str) -> None:
         ("semver", "1.2.x"),
         ("go", "(devel)"),
         ("nuget", "1.2.3.4.5"),
-        ("apk", "1.0bc"),
-        ("apk", "1.0_what"),
-        ("apk", "1.0-1"),
+        ("apk", "r1"),
+        ("apk", "1 0"),
         ("pep440", "1.0-what"),
         ("pep440", ""),
         ("rpm", "1 0"),
@@ -98,10 +98,9 @@ def test_these_are_equal(scheme: str, one: str, other: str) -> None:
         ("rubygems", "a.1"),
         ("packagist", "dev-main"),
         ("packagist", "1.2.3.4.5"),
-        ("dpkg", "no version at all"),
     ],
 )
 def test_these_are_no_versions(scheme: str, text: str) -> None:
-    assert not SCHEMES[scheme].valid(text)
+    assert not scheme_of(scheme).valid(text)
     with pytest.raises(ValueError, match="is no "):
-        SCHEMES[scheme].key(text)
+        scheme_of(scheme).key(text)
