@@ -169,7 +169,7 @@ def _resolve_with(beginning: _Beginning, taken: tuple[str, ...], workshop: Works
     facts = ElfFacts(
         workshop.cache / "elf", watched=watched_symbols(rules) | LOADERS, texts=watched_texts(rules)
     )
-    closure = resolve(_settled(recipe, locked), sysroot, local, facts, rules)
+    closure = resolve(_settled(recipe, locked), sysroot, local, facts, rules, asked=taken)
     return _Resolved(
         locked=locked, packages=packages, sysroot=sysroot, local=local, facts=facts, closure=closure
     )

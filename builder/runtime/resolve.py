@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from builder.elf.closure import INTERPRETER, Edge, ElfClosure, Resolver
 from builder.elf.facts import ElfFacts
@@ -12,10 +12,11 @@ from builder.elf.search import library_path
 from builder.errors import ResolutionError
 from builder.reason import Reason, ReasonKind
 from builder.recipe.model import Recipe
-from builder.runtime.absent import judge_missing, refuse
+from builder.runtime.absent import judge_missing, refuse, root_of
 from builder.runtime.closure import Closure, Needed
 from builder.runtime.hints import plugin_hints
 from builder.runtime.openings import openings
+from builder.runtime.optional import recommended
 from builder.runtime.payload import is_hook
 from builder.runtime.rulebook import Rule
 from builder.runtime.rules import RuleRun
@@ -37,14 +38,22 @@ _FOUND_BY_NAME = (ReasonKind.NEEDED, ReasonKind.INTERPRETER)
 
 
 def resolve(
-    recipe: Recipe, sysroot: Sysroot, local: LocalFiles, facts: ElfFacts, rules: Iterable[Rule] = ()
+    recipe: Recipe,
+    sysroot: Sysroot,
+    local: LocalFiles,
+    facts: ElfFacts,
+    rules: Iterable[Rule] = (),
+    *,
+    asked: tuple[str, ...] = (),
 ) -> Closure:
     """The files that the recipe's image needs from ``sysroot``, in which ``local`` is already laid.
 
-    ``facts`` must watch the symbols that ``rules`` ask for. ResolutionError for an entry point, library, kept
-    path or interpreter that is not there.
+    ``facts`` must watch the symbols that ``rules`` ask for. ``asked`` are the packages that an earlier
+    closure of the recipe took (``Closure.taken``); those that the sysroot still lacks cannot be had.
+    ResolutionError for an entry point, library, kept path or interpreter that is not there, unless this
+    closure takes more packages, with which it has to be made again.
     """
-    search = _Search(recipe, sysroot, local, facts)
+    search = _Search(recipe, sysroot, local, facts, asked)
     run = RuleRun(
         rules,
         sysroot,
@@ -61,8 +70,11 @@ def resolve(
 class _Search:
     """One worklist. Nothing is followed twice; the first reason of a path stays."""
 
-    def __init__(self, recipe: Recipe, sysroot: Sysroot, local: LocalFiles, facts: ElfFacts) -> None:
+    def __init__(
+        self, recipe: Recipe, sysroot: Sysroot, local: LocalFiles, facts: ElfFacts, asked: tuple[str, ...]
+    ) -> None:
         self._recipe = recipe
+        self._asked = asked
         self._sysroot = sysroot
         self._local = local
         self._facts = facts
@@ -94,14 +106,13 @@ class _Search:
                 looked = len(self._needed)
                 self._take(rules.look(fresh_files, *self._scripts.news()))
                 self._open((item.node for item in fresh_files), resolver)
-        self._judge(growing.closure())
-        self._judge_start(rules)
+        taken = self._judge(growing.closure(), rules.taken)
         plugins = plugin_hints(self._needed, self._sysroot, self._facts)
         return Closure(
             needed=self._needed,
             warnings=tuple(self._warnings),
             hints=(*self._hints, *self._scripts.hints(), *plugins),
-            taken=rules.taken,
+            taken=taken,
             made=rules.made,
         )
 
@@ -165,25 +176,35 @@ class _Search:
                     self._scripts.interpreters[provider.path] = None
                 self.add(provider, Reason(kind, edge.dependent, rule), edge.links)
 
-    def _judge(self, elf: ElfClosure) -> None:
+    def _judge(self, elf: ElfClosure, by_rules: Mapping[str, Reason]) -> dict[str, Reason]:
+        """Refuse what cannot work, unless more packages come; give all the packages that are wanted."""
         for warning in (*self._scripts.warnings(), *elf.warnings):
             self._warn(warning)
         # Not asked for by name either: plug-ins of the packages that are built with a named one.
         siblings = {path for path, item in self._needed.items() if item.reason.kind is ReasonKind.SAME_SOURCE}
         absent, dispensable = judge_missing(elf, self._by_rules | siblings, self._sysroot, self._facts)
-        optional = {path for path in absent.values() if self._is_payload(path)}
-        dependents = optional if optional.issuperset(absent.values()) and not self._absent else ()
-        policy = self._recipe.runtime.missing
-        for text in (*refuse([*absent, *self._absent], policy, dependents), *dispensable):
-            self._warn(text)
+        taken = {**dict(recommended(absent.values(), self._sysroot)), **dict(self._useful()), **by_rules}
+        if taken.keys() <= set(self._asked):
+            self._judge_start()
+            roots = set(map(root_of, absent.values()))
+            dependents = roots if not self._absent and all(map(self._is_payload, roots)) else ()
+            absences = refuse([*absent, *self._absent], self._recipe.runtime.missing, dependents)
+            for text in (*absences, *dispensable):
+                self._warn(text)
+        return taken
+
+    def _useful(self) -> Iterator[tuple[str, Reason]]:
+        """Packages that were asked for, and of which something needs a library: they stay wanted."""
+        for item in self._needed.values():
+            if item.reason.kind is ReasonKind.NEEDED and item.node.package in self._asked:
+                yield item.node.package, item.reason
 
     def _is_payload(self, path: str) -> bool:
         needed = self._needed.get(path)
         return needed is not None and needed.reason.kind is ReasonKind.PAYLOAD
 
-    def _judge_start(self, rules: RuleRun) -> None:
-        # What a rule takes is only there when the closure is made again.
-        if self._scripts.unstarted and not rules.taken.keys() - self._sysroot.packages.keys():
+    def _judge_start(self) -> None:
+        if self._scripts.unstarted:
             raise ResolutionError(self._scripts.unstarted, hint="name the package that ships it in packages")
 
     # ---- adding ------------------------------------------------------------------------------------

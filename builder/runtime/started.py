@@ -18,7 +18,7 @@ class Scripts:
     """The scripts of one image that grows. ``needed`` is what the image has so far, with its reasons.
 
     ``find`` gives the file that a program's path or bare name means. ``interpreters`` are the canonical paths
-    of program and script interpreters; ``started`` the scripts that the image starts, each with its program.
+    of program and script interpreters.
     """
 
     def __init__(self, needed: Mapping[str, Needed], find: Callable[[str], Lookup | None]) -> None:
@@ -29,7 +29,7 @@ class Scripts:
         self._for: dict[str, list[str]] = {}
         self._lacking: dict[str, list[str]] = {}
         self.interpreters: dict[str, None] = {}
-        self.started: dict[str, tuple[Node, str]] = {}
+        self._started: list[tuple[Node, str]] = []
         self._told = (0, 0)
         self.unstarted = ""
         """Why the image's own start cannot work; "" where it can."""
@@ -44,16 +44,19 @@ class Scripts:
     def is_read_by_one(self, node: Node) -> bool:
         """Whether a started script reads this file as part of itself; it counts as started then."""
         if node.path in self._started_paths and node.path.endswith(".sh"):
-            self.started[node.path] = (node, "sh")
+            self._started.append((node, "sh"))
             return True
         return False
 
     def programs(self, node: Node, script: Shebang) -> Iterator[Lookup]:
         """Give the files that the script at ``node`` is run by; what is in no package is remembered."""
+        named = [name for name in (script.interpreter, script.program) if name]
         if self._is_run(node):
-            self.started[node.path] = (node, script.program or script.interpreter)
+            # Only for what is started for certain is env worth a package of its own.
+            is_certain = node.path in self._started_paths
+            self._started += ((node, name) for name in (named if is_certain else named[-1:]))
         lacking = ""
-        for program in filter(None, (script.interpreter, script.program)):
+        for program in named:
             found = self._find(program)
             if found is None:
                 lacking = program  # of env and the program that it starts, the latter
@@ -65,10 +68,10 @@ class Scripts:
             self._lack(node, lacking)
 
     def news(self) -> tuple[list[str], list[tuple[Node, str]]]:
-        """Give the interpreters and the started scripts that came since the last call."""
+        """Give the new interpreters, and new scripts that the image starts, each with what it names."""
         interpreters, started = self._told
-        self._told = (len(self.interpreters), len(self.started))
-        return list(self.interpreters)[interpreters:], list(self.started.values())[started:]
+        self._told = (len(self.interpreters), len(self._started))
+        return list(self.interpreters)[interpreters:], self._started[started:]
 
     def warnings(self) -> Iterator[str]:
         """One sentence for each interpreter that the image lacks."""

@@ -44,6 +44,13 @@ PROOFS = (
         without="sun.font",
     ),
     Proof(
+        rule="lua-commands",
+        packages=("lua-check", "coreutils"),
+        argv=("/usr/bin/luacheck", "--version"),
+        expect="Luacheck: ",
+        without="uname -s: No such file or directory",
+    ),
+    Proof(
         rule="graphviz-plugins",
         packages=("graphviz",),
         argv=("/usr/bin/dot", "-Tsvg"),
@@ -69,6 +76,27 @@ def test_shell_of_the_start_is_found_without_being_named(lab: Lab) -> None:
     rules = tuple(rule for rule in shipped_rules() if rule.name not in of_scripts)
     with pytest.raises(ResolutionError, match="/bin/sh, the interpreter of /usr/bin/maxima"):
         lab.plan(_MAXIMA.recipe, rules)
+
+
+def test_env_of_the_start_is_found_without_being_named(lab: Lab) -> None:
+    proof = Proof(
+        rule="env-of-the-start",
+        packages=("lua-check",),
+        entrypoint=("/usr/bin/luacheck",),
+        argv=("/usr/bin/luacheck", "--version"),
+        expect="Luacheck: ",
+    )
+    status, output = lab.run(proof)
+    assert (status, proof.expect in output) == (0, True), output
+    rules = tuple(rule for rule in shipped_rules() if rule.name not in {proof.rule, "lua-commands"})
+    with pytest.raises(ResolutionError, match="/usr/bin/env, the interpreter of /usr/bin/luacheck"):
+        lab.plan(proof.recipe, rules)
+
+
+def test_libraries_that_a_package_recommends_for_its_modules(lab: Lab) -> None:
+    script = "zmodload zsh/pcre zsh/curses zsh/db/gdbm; pcre_compile 'a+'; pcre_match xaab && print $MATCH"
+    proof = Proof(rule="", packages=("zsh",), argv=("/usr/bin/zsh", "-c", script), expect="")
+    assert lab.run(proof) == (0, "aa\n")
 
 
 def test_part_of_another_source(lab: Lab) -> None:

@@ -17,8 +17,10 @@ from builder.recipe.source_model import DebianSource
 from builder.runtime.closure import Closure
 from builder.runtime.hints import LOADERS
 from builder.runtime.resolve import resolve
+from builder.runtime.rulebook import read_rules
 from builder.sources.debian.tree import merged_tree
-from builder.sources.local import local_files
+from builder.sources.local import LocalFiles, local_files
+from builder.sysroot import Package
 from tests.support.mkelf import GLIBC_X86_64, Spec, mkelf
 from tests.support.mksymbols import Tables, dlopen_note, wants
 from tests.support.packages import Dir, File, Link, copyright_of, make_package
@@ -490,3 +492,79 @@ def test_the_hint_leaves_out_the_one_dependent(
     hint = raised.value.hint or ""
     assert line in hint
     assert ("drop = [" in hint) is bool(line)
+
+
+OPTIONAL: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "a recommended package that is called after the library": ("libx.so.1", "Recommends: libx1", ("libx1",)),
+    "a number at the end of the name is set off": (
+        "libpcre2-8.so.0",
+        "Recommends: libpcre2-8-0 (>= 10.32), libpcre2",
+        ("libpcre2-8-0",),
+    ),
+    "capitals and underscores are not in names of packages": (
+        "libX_y.so.2.1",
+        "Recommends: a | libx-y2.1t64, libx-y2",
+        ("libx-y2.1t64",),
+    ),
+    "a dependency of a package that was taken for single files": ("libx.so.1", "Depends: libx1", ("libx1",)),
+    "suggested ones are not wanted by all": ("libx.so.1", "Suggests: libx1", ()),
+    "names without a version say nothing": ("libx.so", "Recommends: libx", ()),
+}
+
+
+@pytest.mark.parametrize(("soname", "relation", "taken"), OPTIONAL.values(), ids=OPTIONAL)
+def test_libraries_that_a_package_recommends(
+    soname: str, relation: str, taken: tuple[str, ...], tmp_path: Path
+) -> None:
+    app = make_package(tmp_path, "app", {"/usr/lib/app/plugin.so": library("plugin.so", soname)})
+    app = replace(app, control=f"Package: app\n{relation}\n")
+    libc = make_package(tmp_path, "libc6", LIBC)
+
+    def closure(*more: Package, asked: tuple[str, ...] = ()) -> Closure:
+        recipe = Recipe(
+            path=tmp_path / "recipe.toml",
+            name="app",
+            platform=Platform("linux", "amd64"),
+            sources=(DebianSource(name="os", packages=("app",)),),
+        )
+        tree = merged_tree((app, libc, *more))
+        return resolve(recipe, tree, LocalFiles(made={}), ElfFacts(None), asked=asked)
+
+    if not taken:
+        with pytest.raises(ResolutionError, match=soname):
+            closure()
+        return
+    assert tuple(closure().taken) == taken
+    with pytest.raises(ResolutionError, match=soname):
+        closure(asked=taken)  # it cannot be had
+    found = make_package(tmp_path, taken[0], {f"{LIB}/{soname}": library(soname)})
+    again = closure(found, asked=taken)
+    assert tuple(again.taken) == taken
+    assert str(again.needed[f"{LIB}/{soname}"].reason).startswith("DT_NEEDED of /usr/lib/app/plugin.so")
+
+
+_RULE = """
+[[rule]]
+name = "x"
+about = "x"
+when.path = "/usr/bin/app"
+take = ["gone"]
+add = ["/usr/bin/gone"]
+"""
+
+
+def test_what_rules_take_in_vain_does_not_hide_that_the_start_lacks_its_interpreter(tmp_path: Path) -> None:
+    script = File(content=b"#!/bin/sh\n", mode=0o755)
+    recipe = Recipe(
+        path=tmp_path / "recipe.toml",
+        name="app",
+        platform=Platform("linux", "amd64"),
+        sources=(DebianSource(name="os", packages=("app",)),),
+        config=ImageConfig(entrypoint=("/usr/bin/app",)),
+    )
+    tree = merged_tree([make_package(tmp_path, "app", {"/usr/bin/app": script})])
+    rules = read_rules(_RULE, "r.toml")
+    facts = ElfFacts(None)
+    assert tuple(resolve(recipe, tree, LocalFiles(made={}), facts, rules).taken) == ("gone",)
+    with pytest.raises(ResolutionError, match="/bin/sh, the interpreter of /usr/bin/app"):
+        resolve(recipe, tree, LocalFiles(made={}), facts, rules, asked=("gone",))
