@@ -25,7 +25,7 @@ _MAX_MODULES = 16 << 20
 _FRAME = 16
 """Bytes before and after the module lines that mark them (cmd/go/internal/modload, infoStart and infoEnd)."""
 _VERSION_FLAG = re.compile(
-    r"-X[ =]?[\\'\"]{0,4}[\w./-]{0,300}?[vV]ersion=v?"
+    r"-X[ =]?[\\'\"]{0,4}[\w./-]{0,300}?(?:[vV]ersion|\.ver)=v?"
     r"([0-9]+(?:\.[0-9]+){1,3}(?:[-+][0-9A-Za-z.+-]{1,60})?)[\\'\"]{0,4}(?=\s|$)"
 )
 _MAX_FLAGS = 8192

@@ -10,7 +10,7 @@ from builder.inventory.found import NOTHING, Found, Package, damaged, found, pla
 from builder.inventory.model import ComponentKind
 
 _MAX_GEMSPEC = 4 << 20
-_NPM_FOLDER = re.compile(r".*/node_modules/((?:@[^/]+/)?[^/]+)/package\.json")
+_NPM_FOLDER = re.compile(r".*/(?:node_modules|nodejs)/((?:@[^/]+/)?[^/]+)/package\.json")
 _GEM_FIELD = re.compile(
     r"""^[ \t]*\w{1,20}\.(name|version|platform)[ \t]*=[ \t]*"""
     r"""(?:Gem::Version\.new\(? ?)?["']([^"'\n]{1,200})["']""",

@@ -142,7 +142,7 @@ def java_release(content: Readable, path: str) -> Found:
     version = fields.get("JAVA_RUNTIME_VERSION") or fields.get("JAVA_VERSION", "")
     if not re.fullmatch(r"[0-9][0-9A-Za-z.+_-]{0,60}", version):
         return NOTHING
-    return found([_program("jre" if path.endswith("/jre/release") else "jdk", version)])
+    return found([_program("jdk" if fields.get("IMPLEMENTOR") == "Oracle Corporation" else "openjdk", version)])
 
 
 def _program(name: str, version: str) -> Package:

@@ -71,3 +71,5 @@ def _native(text: str, site: str) -> Iterator[str]:
             folder, rest = folder.rpartition("/")[0], rest[len(_ABOVE) :]
         if not rest.startswith("/") and "/../" not in rest:
             yield f"{folder}/{rest}"
+            if rest.startswith("bin/"):
+                yield f"{site}/{rest}"  # "pip install --target" puts programs there

@@ -119,12 +119,14 @@ class _Inside:
         poms = (one for one in self.poms if one is not None and (one.group, one.artifact) not in listed)
         known = [*self.properties, *poms]
         yield from known
-        if any(_is_same(one, named) for one in known) or (len(known) == 1 and not named.version):
+        stem = name.rpartition(".")[0]
+        if any(_is_same(one, named, stem) for one in known) or (len(known) == 1 and not named.version):
             return
         own = from_manifest(self.manifest, named)
         if own is not None and not (known and len(known) == 1 and own.version == known[0].version):
             yield own
 
 
-def _is_same(one: Coordinates, named: Coordinates) -> bool:
-    return bool(one.artifact) and (one.artifact == named.artifact or named.artifact.startswith(one.artifact))
+def _is_same(one: Coordinates, named: Coordinates, stem: str) -> bool:
+    """Whether coordinates found in an archive are its own: its name (``stem``: with version) starts so."""
+    return one.artifact == named.artifact or f"{stem}-".startswith(f"{one.artifact}-")

@@ -96,6 +96,8 @@ def _group(manifest: Mapping[str, str], bundle: str, artifact: str) -> str:
         return ""
     # "org.apache.commons.lang3" of commons-lang3: the group ends where the artifact's words begin.
     words = bundle.split(".")
+    if "-" in words[-1] and words[-1] == artifact:  # "org.apache.tomcat-coyote" of tomcat-coyote
+        return ".".join([*words[:-1], artifact.partition("-")[0]])
     parts = {part for part in re.split(r"[-_.]", artifact.lower()) if part}
     while len(words) > 2 and words[-1].lower() in parts | {artifact.lower()}:  # noqa: PLR2004 (a group has two words)
         words.pop()
