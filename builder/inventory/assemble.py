@@ -126,7 +126,7 @@ def _components(sightings: Iterable[_Sighting], distribution: Distribution | Non
     for one in sightings:
         package = one.package
         key = (package.kind, package.name, package.version, package.architecture)
-        source = (package.source_name, package.source_version) if not package.claimed else None
+        source = (package.source_name, package.source_version) if package.kind.is_system else None
         groups.setdefault((*key, source, package.modularity), []).append(one)
     made = (_component(group, distribution) for group in groups.values())
     return tuple(sorted(made, key=_order))

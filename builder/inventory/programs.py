@@ -133,7 +133,7 @@ def known_program(content: Readable, path: str) -> Found:
     return found(_program(rule.name, version) for rule in rules if (version := _version(content, rule.text)))
 
 
-def java_release(content: Readable, path: str) -> Found:
+def java_release(content: Readable, path: str) -> Found:  # noqa: ARG001 (every reader is given the path)
     """Read the file ``release`` of a Java runtime."""
     if len(content) > _WINDOW:
         return NOTHING
@@ -142,7 +142,8 @@ def java_release(content: Readable, path: str) -> Found:
     version = fields.get("JAVA_RUNTIME_VERSION") or fields.get("JAVA_VERSION", "")
     if not re.fullmatch(r"[0-9][0-9A-Za-z.+_-]{0,60}", version):
         return NOTHING
-    return found([_program("jdk" if fields.get("IMPLEMENTOR") == "Oracle Corporation" else "openjdk", version)])
+    name = "jdk" if fields.get("IMPLEMENTOR") == "Oracle Corporation" else "openjdk"
+    return found([_program(name, version)])
 
 
 def _program(name: str, version: str) -> Package:

@@ -94,11 +94,12 @@ def _group(manifest: Mapping[str, str], bundle: str, artifact: str) -> str:
         return plain_word(vendor)
     if not _GROUP.fullmatch(bundle):
         return ""
-    # "org.apache.commons.lang3" of commons-lang3: the group ends where the artifact's words begin.
+    # "org.apache.commons.lang3" of commons-lang3: the last word is the artifact's. Apache's projects that
+    # have no word of their own there ("org.apache.tomcat-coyote") begin the artifact with it.
     words = bundle.split(".")
-    if "-" in words[-1] and words[-1] == artifact:  # "org.apache.tomcat-coyote" of tomcat-coyote
+    parts = {*re.split(r"[-_.]", artifact.lower()), artifact.lower()}
+    if words[:-1] == ["org", "apache"] and words[-1] == artifact:
         return ".".join([*words[:-1], artifact.partition("-")[0]])
-    parts = {part for part in re.split(r"[-_.]", artifact.lower()) if part}
-    while len(words) > 2 and words[-1].lower() in parts | {artifact.lower()}:  # noqa: PLR2004 (a group has two words)
+    if len(words) > 2 and words[-1].lower() in parts:  # noqa: PLR2004 (a group has two words)
         words.pop()
     return ".".join(words)

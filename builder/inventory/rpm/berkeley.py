@@ -12,6 +12,8 @@ from builder.inventory.rpm.sqlite import DamagedDatabaseError
 MAGIC = 0x00061561
 """Of a hash, at byte 12, in the byte order of the machine that made it."""
 _HASH_UNSORTED, _HASH, _OVERFLOW, _HASH_META = 2, 13, 7, 8
+_OTHERS = frozenset({0, _OVERFLOW, _HASH_META})
+"""Pages without entries: free ones, parts of long values, the first."""
 _PAGE_HEADER = 26
 _KEY_DATA, _OFF_PAGE = 1, 3
 _OFF_PAGE_SIZE = 12
@@ -37,6 +39,11 @@ def package_blobs(content: Readable) -> Iterator[bytes]:
         page = content[number * size : (number + 1) * size]
         if page[25] in {_HASH, _HASH_UNSORTED}:
             yield from pages.values(page)
+        elif page[25] not in _OTHERS:
+            raise DamagedDatabaseError(f"page {number} is of no kind")
+    (last,) = struct.unpack_from(f"{order}I", head, 32)
+    if len(content) < (last + 1) * size:
+        raise DamagedDatabaseError("it is cut off")
 
 
 class _Pages:

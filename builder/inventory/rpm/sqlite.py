@@ -32,6 +32,7 @@ def package_blobs(content: Readable) -> Iterator[bytes]:
                 _, blob = (*_record(payload, 2), None, None)[:2]
                 if isinstance(blob, bytes):
                     yield blob
+            database.check_size()
             return
     raise DamagedDatabaseError("it has no table of packages")
 
@@ -49,8 +50,14 @@ class _Database:
         if self._usable < 480:  # noqa: PLR2004 (the format's own least)
             raise DamagedDatabaseError("its pages are too small")
         self._content = content
+        self._said = int.from_bytes(header[28:32], "big")
         self._left = len(content) // self._size + 1
         """Pages that may still be read: each belongs to one tree or chain, so more are a loop."""
+
+    def check_size(self) -> None:
+        """Raise DamagedDatabaseError when the file has fewer pages than its header says."""
+        if len(self._content) < self._said * self._size:
+            raise DamagedDatabaseError("it is cut off")
 
     def rows(self, root: int) -> Iterator[bytes]:
         """Give the records of a table, in order of their keys."""
