@@ -8,7 +8,7 @@ what the readers found, all within fixed limits.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from builder.errors import ScanError
@@ -17,7 +17,7 @@ from builder.inventory.elf import elf_file
 from builder.inventory.files import TreeFile
 from builder.inventory.found import NOTHING, Reader
 from builder.inventory.model import Inventory
-from builder.inventory.readers import lock_reader_for, reader_for
+from builder.inventory.readers import lock_reader_for, reader_for, system_reader_for
 from builder.inventory.tree import (
     DIVERSIONS,
     INFO,
@@ -49,13 +49,21 @@ def take_inventory(files: Iterable[TreeFile], *, development: bool = False) -> I
     files in it count. A later entry of a path replaces an earlier one. ScanError when the tree has more than
     ``MAX_PATHS`` paths; every lesser defect is a note.
     """
-    return assemble(_read(files, development=development))
+    reading = _Reading(locks=lock_reader_for if development else None)
+    return assemble(reading.all(files))
 
 
 def take_owned_inventory(files: Iterable[TreeFile]) -> tuple[Inventory, dict[str, str]]:
     """Do the same, and give the package that owns each regular file that any file list names."""
     owners: dict[str, str] = {}
-    inventory = assemble(_read(files, development=False), owners)
+    inventory = assemble(_Reading().all(files), owners)
+    return inventory, owners
+
+
+def take_system_inventory(files: Iterable[TreeFile]) -> tuple[Inventory, dict[str, str]]:
+    """Do the same for the distribution's own packages alone: nothing but their databases is read."""
+    owners: dict[str, str] = {}
+    inventory = assemble(_Reading(readers=system_reader_for, programs=False).all(files), owners)
     return inventory, owners
 
 
@@ -64,24 +72,24 @@ def is_file_list(path: str) -> bool:
     return path.startswith((INFO, STATUS_D)) and path.endswith(LISTS)
 
 
-def _read(files: Iterable[TreeFile], *, development: bool) -> Tree:
-    reading = _Reading(development=development)
-    for file in files:
-        reading.add(file)
-    return reading.tree
-
-
 @dataclass(slots=True)
 class _Reading:
-    """The pass: what was read, and how much of the limits is used."""
+    """The pass: who reads what, what was read, and how much of the limits is used."""
 
-    development: bool
+    readers: Callable[[str], Reader | None] = reader_for
+    locks: Callable[[str], Reader | None] | None = None
+    programs: bool = True
     tree: Tree = field(default_factory=Tree)
     database_bytes: int = 0
     packages: int = 0
 
-    def add(self, file: TreeFile) -> None:
-        """Take the next file of the stream."""
+    def all(self, files: Iterable[TreeFile]) -> Tree:
+        """Take every file of a stream."""
+        for file in files:
+            self._add(file)
+        return self.tree
+
+    def _add(self, file: TreeFile) -> None:
         path, tree = file.path, self.tree
         tree.forget(path)
         if file.kind is Kind.FILE:
@@ -105,10 +113,11 @@ class _Reading:
             self._database(file, path)
         elif head == _ELF:
             self.tree.elf.add(path)
-            self._hand(file, path, elf_file)
-        elif (reader := reader_for(path)) is not None:
+            if self.programs:
+                self._hand(file, path, elf_file)
+        elif (reader := self.readers(path)) is not None:
             self._hand(file, path, reader)
-        if self.development and (reader := lock_reader_for(path)) is not None:
+        if self.locks is not None and (reader := self.locks(path)) is not None:
             self._hand(file, path, reader, lock=True)
 
     def _database(self, file: TreeFile, path: str) -> None:

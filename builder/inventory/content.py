@@ -23,11 +23,12 @@ class Readable(Protocol):
 
 
 class FilePart:
-    """The first ``size`` bytes of an open file."""
+    """``size`` bytes of an open file, from ``offset`` on."""
 
-    def __init__(self, descriptor: int, size: int) -> None:
+    def __init__(self, descriptor: int, size: int, offset: int = 0) -> None:
         self._descriptor = descriptor
         self._size = size
+        self._offset = offset
 
     def __len__(self) -> int:
         return self._size
@@ -35,7 +36,7 @@ class FilePart:
     def __getitem__(self, part: slice) -> bytes:
         start, stop, _ = part.indices(self._size)
         pieces: list[bytes] = []
-        while start < stop and (piece := os.pread(self._descriptor, stop - start, start)):
+        while start < stop and (piece := os.pread(self._descriptor, stop - start, self._offset + start)):
             pieces.append(piece)
             start += len(piece)
         return b"".join(pieces) if len(pieces) != 1 else pieces[0]

@@ -89,6 +89,11 @@ def reader_for(path: str) -> Reader | None:
     return _BY_PATH.get(path)
 
 
+def system_reader_for(path: str) -> Reader | None:
+    """Give the reader of a distribution's package database."""
+    return _BY_PATH.get(path)
+
+
 def lock_reader_for(path: str) -> Reader | None:
     """Give the reader of a lock file; none inside of packages that are installed or vendored."""
     name = path[path.rfind("/") + 1 :]
