@@ -56,11 +56,10 @@ class Engine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What a command may use; 0 for what the machine has. ``memory`` in bytes for each process."""
+    """What commands may use; 0 for what there is. ``memory``: bytes of all their processes together."""
 
     memory: int = 0
     processors: int = 0
-    seconds: float = 0.0
 
 
 NO_LIMITS = Limits()
@@ -93,12 +92,10 @@ def unshare(program: str, *argv: str) -> Command:
     return Command(argv=(program, "unshare", *argv), description=f"buildah unshare {argv[0]}")
 
 
-def from_image(engine: Engine, image: str, name: str, limits: Limits) -> Command:
+def from_image(engine: Engine, image: str, name: str) -> Command:
     """Make the working container ``name`` of an image that is stored already, or of "scratch"."""
     words = ["from", "--quiet", f"--name={name}", "--signature-policy", str(engine.store.policy)]
     words += [f"--isolation={engine.isolation}", "--network=host", "--format=oci"]
-    if limits.memory:
-        words.append(f"--ulimit=data={limits.memory}:{limits.memory}")
     return _buildah(engine.store, *words, image, description="buildah from")
 
 

@@ -28,6 +28,8 @@ class Command:
     timeout: float = 600.0
     """Seconds."""
     success: frozenset[int] = frozenset({0})
+    memory: int = 0
+    """Bytes that what is run in a room may use, 0 for any (builder/engine/session.py)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,8 @@ class Known:
     sentence: str
     hint: str
     error: type[RootletError] = MachineError
+    running: bool = False
+    """Whether the words mean this too among the output of a command that a stage runs."""
 
 
 NO_SUBUIDS = Known(
@@ -45,6 +47,7 @@ NO_SPACE = Known(
     pattern=r"no space left on device|disk quota exceeded",
     sentence="The disk is full",
     hint="free some space (rootlet cache clean empties rootlet's cache) and run it again",
+    running=True,
 )
 NO_OVERLAY = Known(
     pattern=r"cannot mount using driver overlay in rootless mode|'overlay' is not supported over"
@@ -69,6 +72,7 @@ TABLE = (
         pattern=r"cgroups in hybrid mode not supported",
         sentence="The runtime crun does not run on a machine with both versions of control groups",
         hint="unset BUILDAH_ISOLATION, or install runc",
+        running=True,
     ),
     Known(
         pattern=r"cgroup.*(?:permission denied|no such file|not (?:supported|delegated|mounted))"
@@ -78,12 +82,14 @@ TABLE = (
     ),
     Known(
         pattern=r"RLIMIT_\w+: Operation not permitted|error setting rlimit",
+        running=True,
         sentence="The machine's hard limits are lower than those that buildah wants to set",
         hint="raise them (ulimit -Hn, ulimit -Hu), or the default_ulimits of containers.conf(5)",
     ),
     Known(
         pattern=r"cannot set --network other than host|cannot set --network other than"
         r"|network.*conflict.*isolation",
+        running=True,
         sentence="This version of buildah refuses that network with that isolation",
         hint="unset BUILDAH_ISOLATION: rootlet takes the network away by itself",
     ),
@@ -151,6 +157,7 @@ TABLE = (
     ),
     Known(
         pattern=r"fork/exec /bin/sh: no such file|/bin/sh: no such file|exec.* .*/bin/sh.* not found",
+        running=True,
         sentence="The stage has no shell for commands that are written as strings",
         hint='write the command as an array, ["/path/to/program", "argument"], or install a shell',
         error=BuildError,
@@ -163,6 +170,7 @@ TABLE = (
     ),
     Known(
         pattern=r"exec format error",
+        running=True,
         sentence="The stage's programs are for another processor",
         hint="sudo apt-get install qemu-user-static binfmt-support",
     ),
@@ -175,14 +183,15 @@ TABLE = (
 """Looked at in this order: the cause before what follows from it."""
 
 
-def find(text: str) -> Known | None:
-    """Find the first known failure that ``text`` speaks of."""
-    return next((known for known in TABLE if re.search(known.pattern, text, re.IGNORECASE)), None)
+def find(text: str, *, running: bool = False) -> Known | None:
+    """Find the first known failure that ``text`` speaks of; ``running``: commands of a stage wrote it too."""
+    rows = (known for known in TABLE if known.running or not running)
+    return next((known for known in rows if re.search(known.pattern, text, re.IGNORECASE)), None)
 
 
-def translate(text: str) -> RootletError | None:
+def translate(text: str, *, running: bool = False) -> RootletError | None:
     """Return the error for what a program printed; None when nobody has met it yet."""
-    known = find(text)
+    known = find(text, running=running)
     return None if known is None else known.error(known.sentence, hint=known.hint)
 
 

@@ -7,7 +7,7 @@ the room, runs the command that cleans up, and ends; mounts end with the room.
 """
 
 # os and not pathlib, subprocess or tempfile, which take longer to import than all of this to run:
-# ruff: noqa: PTH102, PTH103, PTH123, PTH211
+# ruff: noqa: PTH102, PTH103, PTH123, PTH115, PTH208, PTH211
 
 from __future__ import annotations
 
@@ -43,6 +43,8 @@ GRACE_SECONDS = 5.0
 """How long a command that is stopped may take to clean up after itself."""
 _CLEAN_SECONDS = 60.0
 _CHUNK = 1 << 16
+_LOOK_SECONDS = 0.05
+"""How often memory is looked at."""
 _SIOCSIFFLAGS, _IFF_UP = 0x8914, 1
 _NODES = ("null", "zero", "full", "random", "urandom", "tty", "fuse")
 _DEVICE_LINKS = (
@@ -61,23 +63,52 @@ def main() -> None:
     if kind != SETUP:
         return
     setup: dict[str, Any] = json.loads(payload)
-    for ignored in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(ignored, signal.SIG_IGN)  # the end of standard input is the one sign to stop
+    _ignore_signals()  # the end of standard input is the one sign to stop
     try:
-        flags = kernel.CLONE_NEWNS | kernel.CLONE_NEWPID | kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS
-        kernel.unshare(flags if setup["network"] else flags | kernel.CLONE_NEWNET)
-        kernel.mount("", "/", flags=kernel.MS_REC | kernel.MS_PRIVATE)
-        alive, keep = os.pipe()
-        first = os.fork()
+        first, alive = _enter(setup)
     except OSError as error:
         _say(TROUBLE, _trouble(error))
         return
     if first == 0:
-        os.close(keep)
         _as_first(setup, alive)
     for number in (0, 1):
         os.close(number)
-    os._exit(os.waitstatus_to_exitcode(os.waitpid(first, 0)[1]) & 0xFF)
+    _leave_after(first)
+
+
+def attended() -> None:
+    """Make the room of the first argument (JSON) and run its command on this terminal, for a person."""
+    setup: dict[str, Any] = json.loads(sys.argv[2])
+    _ignore_signals()  # they are meant for the command
+    first, _ = _enter(setup)
+    if first == 0:
+        kernel.die_with_parent()
+        _make(setup)
+        argv = setup["attended"]
+        reset = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE)
+        _leave_after(os.posix_spawn(argv[0], argv, setup["environment"], setsigdef=reset))
+    _leave_after(first)
+
+
+def _ignore_signals() -> None:
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _enter(setup: dict[str, Any]) -> tuple[int, int]:
+    """Enter new namespaces and fork process 1: 0 in it, and a pipe that ends with its parent."""
+    flags = kernel.CLONE_NEWNS | kernel.CLONE_NEWPID | kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS
+    kernel.unshare(flags if setup["network"] else flags | kernel.CLONE_NEWNET)
+    kernel.mount("", "/", flags=kernel.MS_REC | kernel.MS_PRIVATE)
+    alive, keep = os.pipe()
+    first = os.fork()
+    if first == 0:
+        os.close(keep)
+    return first, alive
+
+
+def _leave_after(pid: int) -> NoReturn:
+    os._exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) & 0xFF)
 
 
 def _as_first(setup: dict[str, Any], alive: int) -> NoReturn:
@@ -167,12 +198,14 @@ def _serve() -> None:
         try:
             child = _Child(command["argv"], command["environment"])
         except OSError as error:
-            _say(ENDED, {"status": 127, "late": False, "trouble": _trouble(error)["what"]})
+            ended = {"status": 127, "late": False, "hungry": False, "trouble": _trouble(error)["what"]}
+            _say(ENDED, ended)
             continue
+        child.memory = command["memory"]
         late = child.finish(stdin, command["timeout"])
         if child.cut:
             return
-        _say(ENDED, {"status": child.status, "late": late, "trouble": ""})
+        _say(ENDED, {"status": child.status, "late": late, "hungry": child.hungry, "trouble": ""})
 
 
 class _Child:
@@ -206,6 +239,10 @@ class _Child:
         self.status: int | None = None
         self.cut = False
         """Standard input of the room ended while this ran."""
+        self.memory = 0
+        """Bytes that everything which runs may use, 0 for any."""
+        self.hungry = False
+        """More was used, so that it was stopped."""
 
     def finish(self, stdin: bytes, timeout: float, *, quiet: bool = False) -> bool:
         """Feed, pass output on, wait. True when it took longer than ``timeout`` seconds and was stopped."""
@@ -231,13 +268,12 @@ class _Child:
             poll.register(0, select.POLLIN)
         while outputs or self.status is None:
             left = deadline - time.monotonic()
-            if left <= 0:
+            if left <= 0 or (self.memory and self._uses_too_much()):
                 self._stop()
-                return True
+                return left <= 0
             # Daemons that a command started may hold its outputs: the command's own end counts.
-            for descriptor, _ in poll.poll(
-                min(left, 0.05 if self.status is not None or not outputs else 0.5) * 1000
-            ):
+            longest = _LOOK_SECONDS if self.memory or self.status is not None or not outputs else 0.5
+            for descriptor, _ in poll.poll(min(left, longest) * 1000):
                 if descriptor == 0:  # nobody sends while a command runs: what can be read is the end
                     self.cut = True
                     self._stop()
@@ -252,6 +288,19 @@ class _Child:
                 self._drain(outputs, quiet=quiet)
                 break
         return False
+
+    def _uses_too_much(self) -> bool:
+        """Whether what the stage's programs have for themselves alone is more than it may."""
+        used = sum(_anonymous(pid, "status", b"RssAnon:") for pid in self._programs())
+        if used > self.memory:  # after a fork two processes seem to have what they share: look closer
+            used = sum(_anonymous(pid, "smaps_rollup", b"Pss_Anon:") for pid in self._programs())
+        self.hungry = used > self.memory
+        return self.hungry
+
+    def _programs(self) -> list[str]:
+        """Processes that are neither this one nor buildah."""
+        own = {_program(str(os.getpid())), _program(str(self.pid))}
+        return [pid for pid in os.listdir("/proc") if pid.isdecimal() and _program(pid) not in own]
 
     def _feed(self, pending: memoryview, poll: select.poll) -> memoryview:
         try:
@@ -313,6 +362,23 @@ class _Child:
         with contextlib.suppress(ChildProcessError):
             while True:
                 os.waitpid(-1, 0)
+
+
+def _program(pid: str) -> str:
+    try:
+        return os.readlink(f"/proc/{pid}/exe")
+    except OSError:
+        return ""
+
+
+def _anonymous(pid: str, name: str, field: bytes) -> int:
+    """Bytes of a process by a field of a file in /proc that counts kB; 0 where it has ended."""
+    try:
+        with open(f"/proc/{pid}/{name}", "rb") as stream:
+            lines = stream.read().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) << 10 for line in lines if line.startswith(field)), 0)
 
 
 def _trouble(error: OSError) -> dict[str, Any]:

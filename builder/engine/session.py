@@ -12,7 +12,7 @@ import contextlib
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -24,6 +24,8 @@ from builder.errors import BuildError, MachineError
 
 GRACE_SECONDS = 90.0
 """For a room to stop what runs and to clean up."""
+_TOLD = 4096
+"""Bytes at the end of errors in which the cause is looked for."""
 _KEPT = 1 << 20
 """Bytes of each output that are kept of a command whose lines go elsewhere."""
 _BOOT = "import sys; sys.path.append(sys.argv[1]); from builder.engine.room import main; main()"
@@ -35,7 +37,8 @@ class RoomPlan:
 
     ``network`` False: the loopback alone, and the room says so itself before anything runs. ``processors`` 0:
     all. ``secrets`` are laid into memory at ``folder`` that only the room sees, and blotted out of every
-    output. ``cleanup`` () or a command that is run at the end of the room.
+    output. ``cleanup`` () or a command that is run at the end of the room. ``environment`` is added to that
+    of everything which is run.
     """
 
     network: bool = False
@@ -43,6 +46,7 @@ class RoomPlan:
     folder: Path | None = None
     secrets: tuple[tuple[str, bytes], ...] = ()
     cleanup: tuple[str, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
 
 
 class Session:
@@ -54,10 +58,9 @@ class Session:
         MachineError when the machine refuses it.
         """
         self._runner = runner
-        self._environment = runner.environment
+        self._environment = {**runner.environment, **dict(plan.environment)}
         self._texts = spellings(value for _, value in plan.secrets)
-        library = str(Path(__file__).resolve().parents[2])
-        argv = (*unshare, sys.executable, "-I", "-S", "-c", _BOOT, library)
+        argv = (*unshare, sys.executable, "-I", "-S", "-c", _BOOT, _library())
         self._aborted = False
         self._peer: Peer = runner.converse(Command(argv=argv, description="a room for a build stage"))
         try:
@@ -81,6 +84,7 @@ class Session:
             "argv": [self.find(command.argv[0]) or command.argv[0], *command.argv[1:]],
             "environment": {**self._environment, **dict(command.environment)},
             "timeout": command.timeout,
+            "memory": command.memory,
         }
         self._send(frames.COMMAND, setup)
         self._send(frames.INPUT, command.stdin)
@@ -95,12 +99,16 @@ class Session:
         if ended["trouble"]:
             raise MachineError(f"{command.argv[0]} could not be started: {ended['trouble']}")
         if ended["late"]:
-            raise LateError(
+            raise LimitError(
                 f"{command.description} did not finish within {command.timeout:g} s and was stopped"
+            )
+        if ended["hungry"]:
+            raise LimitError(
+                f"{command.description} used more than {command.memory >> 20} MiB of memory and was stopped"
             )
         finished = Finished(status=ended["status"], stdout=stdout, stderr=stderr)
         if finished.status not in command.success:
-            known = translate(stderr.decode(errors="replace"))
+            known = translate(stderr[-_TOLD:].decode(errors="replace"), running=sink is not None)
             if known is not None:
                 raise known
         return judge(command, finished)
@@ -152,8 +160,20 @@ class Session:
             )
 
 
-class LateError(BuildError):
-    """A command took longer than it was given."""
+def attend(runner: MachineRunner, plan: RoomPlan, command: Command, *, unshare: tuple[str, ...]) -> int:
+    """Run a command in a room on this terminal, for a person; its status. Secrets are not there."""
+    setup = {**_setup(replace(plan, secrets=()), runner.environment), "attended": list(command.argv)}
+    setup["environment"] = {**runner.environment, **dict(command.environment)}
+    argv = (*unshare, sys.executable, "-I", "-S", "-c", _BOOT.replace("main", "attended"), _library())
+    return runner.attach(Command(argv=(*argv, json.dumps(setup)), description=command.description))
+
+
+def _library() -> str:
+    return str(Path(__file__).resolve().parents[2])
+
+
+class LimitError(BuildError):
+    """A command took more time or memory than it was given."""
 
 
 class _Output:

@@ -17,7 +17,7 @@ from builder.recipe.source_model import (
     StageSecret,
     StageSource,
 )
-from builder.recipe.stage_keys import SECRET, number_of_bytes
+from builder.recipe.stage_keys import SECRET, names_image, number_of_bytes
 
 
 def make_source(name: str, section: Section) -> Source:
@@ -49,6 +49,7 @@ def _stage(name: str, section: Section) -> StageSource:
     return StageSource(
         name=name,
         start=section.text("from"),
+        image=section.image("from") if names_image(section.text("from")) else None,
         folder=section.node.origin.folder,
         packages=section.words("packages"),
         copy=tuple(_copy(one) for one in section.sections("copy")),

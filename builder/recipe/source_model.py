@@ -65,7 +65,7 @@ class StageSecret:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageSource:
-    """``type = "stage"``: commands that are run. ``start`` is its key ``from``.
+    """``type = "stage"``: commands that are run. ``start`` is its key ``from``: a source, scratch, an image.
 
     ``run`` has a string for each command of the shell, a tuple for each program with arguments. ``memory`` in
     bytes, 0 for no limit; ``cpus`` 0 for all; ``seconds`` for each command. ``folder`` is the recipe's.
@@ -73,6 +73,8 @@ class StageSource:
 
     name: str
     start: str
+    image: ImageAddress | None = None
+    """Where the stage starts, when that is an image and no source."""
     folder: Path
     packages: tuple[str, ...] = ()
     copy: tuple[StageCopy, ...] = ()

@@ -7,6 +7,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from builder.recipe.formats import file_path
 from builder.recipe.reading import Section
+from builder.recipe.stage_keys import names_image
 from builder.recipe.tree import Node, Problems, nearest, show
 
 SCRATCH = "scratch"
@@ -30,14 +31,14 @@ def _check_start(
 ) -> None:
     start = stage.text("from")
     source = sources.get(start)
-    if start != SCRATCH and start not in known:
+    if start != SCRATCH and start not in known and not names_image(start):
         names = [name for name in known if known[name] is not stage.node]
         hint = nearest(start, (*names, SCRATCH)) or f"there are {', '.join((*names, SCRATCH))}"
         problems.at(
             stage.at("from"),
-            f'there is no source {show(start)}; {hint} (an image is a source of type = "image")',
+            f"there is no source {show(start)}; {hint} (an image is written with its registry)",
         )
-    elif stage.has("packages") and (start == SCRATCH or (source and source.text("type") != "debian")):
+    elif stage.has("packages") and not (source and source.text("type") == "debian"):
         problems.at(stage.at("packages"), 'goes with from = the name of a source of type = "debian"')
 
 

@@ -87,14 +87,27 @@ COPY = Table(
     ),
 )
 
+
+def names_image(text: str) -> bool:
+    """Whether the start of a stage is an image: names of sources have no such letters."""
+    return any(letter in text for letter in "/:@")
+
+
+def start(text: str) -> str:
+    """Ask for the name of a source, for an image or for scratch."""
+    if names_image(text):
+        return formats.image_address(text)
+    return "" if re.fullmatch(WORD.pattern, text) else f"expected {_START}, found {show(text)}"
+
+
+_START = 'the name of a source, an image or "scratch"'
+
 STAGE_KEYS = (
     Key(
         name="from",
-        shape=Text(
-            expected="the name of a source, an image or scratch", pattern=r"[A-Za-z0-9][^\s\x00]{0,511}"
-        ),
+        shape=Text(expected=_START, rule=start),
         about="what the stage starts from: another source (an archive: a small system of its packages), "
-        'or `"scratch"`',
+        'an image, or `"scratch"`',
         required=True,
     ),
     Key(
@@ -148,7 +161,7 @@ STAGE_KEYS = (
     Key(
         name="memory",
         shape=Text(expected='an amount of memory such as "2GB"', rule=memory),
-        about="memory that each process of a command may use",
+        about="memory that all processes of a command together may use",
         default="",
         otherwise="what the machine has",
     ),

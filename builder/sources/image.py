@@ -36,6 +36,7 @@ def image_tree(name: str, address: ImageAddress, supplies: Supply) -> SourceTree
         tree=opened_tree(opened, door, layers),
         key=f"image {opened.key}",
         fresh_until=opened.fresh_until,
+        env=opened.image.config.config.env,
     )
 
 

@@ -42,6 +42,8 @@ class SourceTree:
     fresh_until: float = float("inf")
     stamps: Callable[[], tuple[Stamp, ...]] = tuple
     """Gives the stamps of the machine's files that were looked at so far, as they were then."""
+    env: tuple[tuple[str, str], ...] = ()
+    """Variables that programs of the tree expect, where it is an image's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,10 +107,13 @@ def _inputs(source: Source) -> Iterator[Path]:
             yield from address_inputs(ref)
         case ArchiveSource(path=Path() as path):
             yield path
-        case StageSource(copy=(_, *_)):
-            from builder.sources.stage.context import paths_of  # noqa: PLC0415 (see above)
+        case StageSource():
+            if source.image is not None:
+                yield from address_inputs(source.image)
+            if source.copy:
+                from builder.sources.stage.context import paths_of  # noqa: PLC0415 (see above)
 
-            yield from paths_of(source.copy, source.folder)
+                yield from paths_of(source.copy, source.folder)
         case _:
             pass
 

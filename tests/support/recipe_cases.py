@@ -269,7 +269,7 @@ WRONG: Mapping[str, Wrong] = {
     "a stage that starts from nothing, and keys that it cannot have": _misshapen(
         '[sources.a]\ntype = "stage"\nrun = ["", []]\nmemory = "2 gigs"\ntime = "0s"\ncpus = 0\n'
         'secrets = ["token=var:X"]\ncache = ["tmp"]\ncopy = [{ src = "." }]\n',
-        "3: sources.a.from: is missing; expected the name of a source, an image or scratch",
+        '3: sources.a.from: is missing; expected the name of a source, an image or "scratch"',
         "5: sources.a.run[0]: expected a command, found an empty string",
         '6: sources.a.memory: expected an amount of memory such as "512MiB" or "2GB", found "2 gigs"',
         '7: sources.a.time: expected a time above 0 and of at most 168h, found "0s"',
@@ -286,7 +286,7 @@ WRONG: Mapping[str, Wrong] = {
         '{ from = "os", src = "x", dest = "/", ignore = ["y"] }]\n'
         '[sources.c]\ntype = "stage"\nfrom = "b"\n',
         '6: sources.a.from: there is no source "bb"; did you mean "b"? '
-        '(an image is a source of type = "image")',
+        "(an image is written with its registry)",
         "7: sources.a.run[0]: expected a program and its arguments, found none",
         "7: sources.a.run[1]: expected a program and its arguments, found none",
         "8: sources.b: stages need each other in a circle: b → c → b",

@@ -51,6 +51,8 @@ class Base:
     key: str
     tree: SourceTree | None = None
     locked: tuple[LockedPackage, ...] = ()
+    env: tuple[tuple[str, str], ...] = ()
+    """Variables of an image, for every command."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +71,7 @@ def scratch() -> Base:
 
 def tree_base(tree: SourceTree) -> Base:
     """The tree of another source as a base."""
-    return Base(key=_key(["tree", tree.key]), tree=tree)
+    return Base(key=_key(["tree", tree.key]), tree=tree, env=tree.env)
 
 
 def debian_base(locked: tuple[LockedPackage, ...]) -> Base:

@@ -24,7 +24,7 @@ from builder.engine import buildah
 from builder.engine.buildah import NO_LIMITS, Engine, Limits
 from builder.engine.command import Command, MachineRunner, Sink
 from builder.engine.lookup import Wish, look_up
-from builder.engine.session import RoomPlan, Session
+from builder.engine.session import RoomPlan, Session, attend
 from builder.errors import BuildError, RootletError
 from builder.files import read_checked, write_checked
 from builder.progress import Progress
@@ -51,6 +51,10 @@ class Bench:
     cache: Path
     isolation: str = ""
     epoch: int | None = None
+    shell: bool = False
+    """Open a shell for a person in a stage that fails."""
+    proxies: tuple[tuple[str, str], ...] = ()
+    """Variables that commands with a network get besides."""
     sessions: Sessions
 
     @property
@@ -64,6 +68,10 @@ class Bench:
         engine = look_up(self.runner, wish)
         self._remove_abandoned(engine)
         return engine
+
+    def has_leftovers(self) -> bool:
+        """Whether killed processes may have left a container."""
+        return bool(abandoned(self.folder / "rooms"))
 
     def _remove_abandoned(self, engine: Engine) -> None:
         for name in abandoned(self.folder / "rooms"):
@@ -147,7 +155,7 @@ class Container:
 
     def start(self) -> None:
         """Make the container. BuildError when its image is not in the storage."""
-        self._session.run(buildah.from_image(self._engine, self._wish.image, self.name, self._wish.limits))
+        self._session.run(buildah.from_image(self._engine, self._wish.image, self.name))
 
     def configure(self, *, env: tuple[tuple[str, str], ...], workdir: str, user: str) -> None:
         """Set what all commands get."""
@@ -193,7 +201,18 @@ class Container:
         folder = secrets_folder(self._bench, self.name)
         secrets = tuple((f"{folder}/{one}", f"{SECRETS}/{one}", "ro") for one, _ in self._wish.secrets)
         command = replace(command, volumes=(*secrets, *command.volumes))
-        self._session.stream(buildah.run(self._engine, self.name, command), sink)
+        limited = replace(buildah.run(self._engine, self.name, command), memory=self._wish.limits.memory)
+        self._session.stream(limited, sink)
+
+    def open_shell(self) -> None:
+        """Let a person look around in the container, on the terminal."""
+        self._session.run(buildah.unmount(self._engine, self.name))
+        self._root = ""
+        command = buildah.run(
+            self._engine, self.name, buildah.Run(argv=("/bin/sh",), workdir="", terminal=True)
+        )
+        plan = RoomPlan(network=self._wish.network)
+        attend(self._bench.runner, plan, command, unshare=self._engine.unshare)
 
     def commit(self) -> str:
         """Keep what is there as an image; its ID."""
@@ -232,6 +251,7 @@ def container(bench: Bench, engine: Engine, wish: RoomWish) -> Iterator[Containe
             folder=secrets,
             secrets=wish.secrets,
             cleanup=buildah.remove(engine, name).argv,
+            environment=bench.proxies if wish.network else (),
         )
         try:
             with (

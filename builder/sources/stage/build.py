@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import threading
 from collections.abc import Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -11,11 +13,12 @@ from graphlib import TopologicalSorter
 from builder.engine.buildah import Engine
 from builder.engine.command import MachineRunner
 from builder.engine.failures import LostImageError
-from builder.errors import MachineError
+from builder.errors import MachineError, RootletError
 from builder.lock import LockedPackage
 from builder.recipe.source_model import DebianSource, Source, StageSource
 from builder.sources.debian.archive import DebianArchive, acquire, lock
 from builder.sources.debian.store import PackageStore
+from builder.sources.image import image_tree
 from builder.sources.stage import dpkg_root
 from builder.sources.stage.base import Base, debian_base, scratch, tree_base
 from builder.sources.stage.bench import Bench, Sessions
@@ -57,6 +60,8 @@ class _Stages:
             cache=supplies.cache,
             isolation=self._options.isolation,
             epoch=self._options.epoch,
+            shell=self._options.shell,
+            proxies=tuple(self._options.proxies.items()),
             sessions=Sessions(),
         )
         self._tasks: dict[str, Task] = {}
@@ -88,6 +93,11 @@ class _Stages:
             except BaseException:
                 self._bench.sessions.stop()
                 raise
+        if self._engine is None and self._bench.has_leftovers():
+            with contextlib.suppress(
+                RootletError
+            ):  # nothing had to be run: this is for a killed build's sake
+                self._look_up()
         return {name: self._trees[name] for name in self._stages}
 
     def _needed(self, stage: StageSource) -> set[str]:
@@ -95,7 +105,16 @@ class _Stages:
         return names & self._stages.keys()
 
     def _done(self, name: str, left: Left) -> None:
-        self._trees[name] = SourceTree(name=name, tree=left.tree, key=f"stage {left.key}")
+        task = self._tasks[name]
+        used = [self._trees[copy.source] for copy in task.source.copy if copy.source]
+        used += [self._trees[task.source.start]] if task.source.start in self._trees else []
+        used += [task.origin.tree] if task.origin.tree is not None else []
+        self._trees[name] = SourceTree(
+            name=name,
+            tree=left.tree,
+            key=f"stage {left.key}",
+            fresh_until=min((one.fresh_until for one in used), default=math.inf),
+        )
 
     def _task(self, stage: StageSource) -> Task:
         origin, start = self._start(stage)
@@ -123,7 +142,9 @@ class _Stages:
             below = self._tasks[stage.start]
             return below.origin, below.keys(self._bench.epoch)[-1]
         source = self._sources.get(stage.start)
-        if source is None:
+        if stage.image is not None:
+            base = tree_base(image_tree(stage.start, stage.image, self._supplies))
+        elif source is None:
             base = scratch()
         elif isinstance(source, DebianSource):
             base = debian_base(self._locked(stage, source))

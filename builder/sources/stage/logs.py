@@ -7,7 +7,7 @@ from collections import deque
 from pathlib import Path
 from typing import Self, TextIO
 
-from builder.errors import BuildError, RootletError
+from builder.errors import BuildError
 from builder.sources.stage.bench import Bench
 
 _SHOWN_LINES = 20
@@ -50,12 +50,13 @@ class StageLog:
         self._write(f"$ {text}")
         return text
 
-    def explained(self, what: str, error: BuildError) -> RootletError:
+    def explained(self, what: str, error: BuildError) -> BuildError:
         """``error`` of a command with the end of what it wrote and the place of the whole log."""
         lines = "".join(f"\n  | {line}" for line in self._tail)
         status = error.message.split("\n", 1)[0].rpartition(" failed with ")[2]
         reason = error.message if status == error.message.split("\n", 1)[0] else f"it ended with {status}"
-        return BuildError(f"{what}: {reason}{lines}", hint=f"the whole log: {self.path}")
+        hint = f"the whole log: {self.path}; --debug-shell opens a shell in the stage"
+        return BuildError(f"{what}: {reason}{lines}", hint=hint)
 
     def _write(self, text: str) -> None:
         if self._stream is not None:

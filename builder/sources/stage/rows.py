@@ -10,8 +10,10 @@ more counts as absent.
 from __future__ import annotations
 
 import base64
+import functools
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -127,7 +129,11 @@ def _nodes(rows: list[list[Any]], stores: list[Path]) -> Iterator[Node]:
 
 
 def laid(nodes: Iterable[Node]) -> list[dict[str, Any]]:
-    """Nodes as builder/sources/stage/inside.py lays them, folders before what is in them."""
+    """Nodes as builder/sources/stage/inside.py lays them, in the same order.
+
+    Stores are named without links: inside, an absolute one would lead somewhere else.
+    """
+    real = functools.cache(os.path.realpath)
     return [
         {
             "kind": _CODES[node.kind],
@@ -137,17 +143,17 @@ def laid(nodes: Iterable[Node]) -> list[dict[str, Any]]:
             "gid": node.gid,
             "mtime": node.mtime,
             "target": node.target or node.hardlink,
-            "content": _place(node.content),
+            "content": _place(node.content, real),
             "xattrs": [[name, base64.b64encode(value).decode()] for name, value in node.xattrs],
         }
         for node in nodes
     ]
 
 
-def _place(content: Content | None) -> list[Any]:
+def _place(content: Content | None, real: Callable[[Path], str]) -> list[Any]:
     if content is None:
         return []
-    return [str(content.store), content.offset, content.size, content.sha256]
+    return [real(content.store), content.offset, content.size, content.sha256]
 
 
 def taken(found: dict[str, Any], pack: Path, base: Node | None) -> Node | None:

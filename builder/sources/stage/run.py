@@ -62,7 +62,7 @@ class Task:
         """The key before the first command, and after each of them."""
         source = self.source
         words: list[Any] = [FORMAT, self.start, self.context.key, source.env, source.workdir, source.user]
-        words += [source.network, [one.id for one in source.secrets], source.cache, epoch]
+        words += [source.network, [one.id for one in source.secrets], source.cache, epoch, self.origin.env]
         keys = [_hash(words)]
         for command in source.run:
             keys.append(_hash([keys[-1], command]))
@@ -131,7 +131,7 @@ class _Run:
         wish = RoomWish(
             image=image,
             network=source.network,
-            limits=Limits(memory=source.memory, processors=source.cpus, seconds=source.seconds),
+            limits=Limits(memory=source.memory, processors=source.cpus),
             secrets=self._secrets,
             kept=tuple(self._cache(path) for path in source.cache),
         )
@@ -165,7 +165,7 @@ class _Run:
         return 0, image
 
     def _environment(self) -> tuple[tuple[str, str], ...]:
-        given = dict(self._source.env)
+        given = {**dict(self._task.origin.env), **dict(self._source.env)}
         usual = {"PATH": _PATH, "HOME": "/root"} if not self._source.user else {"PATH": _PATH}
         if self._bench.epoch is not None:
             usual["SOURCE_DATE_EPOCH"] = str(self._bench.epoch)
@@ -191,7 +191,11 @@ class _Run:
             except BuildError as error:
                 where = f"command {number} of {len(commands)}"
                 what = f"The stage {self._source.name} failed at {where}, {_short(text)}"
-                raise log.explained(what, error) from error
+                explained = log.explained(what, error)
+                if self._bench.shell:
+                    self._bench.progress.note(f"{explained.message}\na shell in the stage; exit ends it")
+                    made.open_shell()
+                raise explained from error
             spent += time.monotonic() - started
             if spent >= _WORTH_KEEPING and number < len(commands):
                 if self._secrets:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from builder.engine import buildah
-from builder.engine.buildah import Engine, Limits, Run, Store
+from builder.engine.buildah import Engine, Run, Store
 from builder.engine.command import Command, Finished
 from builder.engine.lookup import Wish, as_json, choose_driver, look_up, read_version
 from builder.errors import BuildError, MachineError, RootletError
@@ -31,17 +31,10 @@ FUSE = Engine(
 
 COMMANDS = {
     "a container of a stored image": (
-        buildah.from_image(ENGINE, "abc", "rootlet-1", Limits()),
+        buildah.from_image(ENGINE, "abc", "rootlet-1"),
         (
             f"{FRONT} from --quiet --name=rootlet-1 --signature-policy /c/policy.json --isolation=chroot "
             "--network=host --format=oci abc"
-        ),
-    ),
-    "a container whose processes have a limit of memory": (
-        buildah.from_image(ENGINE, "scratch", "x", Limits(memory=1 << 20)),
-        (
-            f"{FRONT} from --quiet --name=x --signature-policy /c/policy.json --isolation=chroot "
-            "--network=host --format=oci --ulimit=data=1048576:1048576 scratch"
         ),
     ),
     "settings of a container": (

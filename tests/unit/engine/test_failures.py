@@ -63,6 +63,11 @@ def test_what_nobody_has_met_stays_as_it_is() -> None:
     assert translate("segmentation fault") is None
 
 
+def test_what_a_command_of_a_stage_prints_is_not_taken_for_buildahs_own_words() -> None:
+    assert translate("curl: (7) connect: connection refused", running=True) is None
+    assert translate("cp: error writing: No space left on device", running=True) is not None
+
+
 def test_errors_have_their_exit_codes() -> None:
     assert isinstance(translate("manifest unknown"), ResolutionError)
     assert isinstance(translate("image not known"), BuildError)

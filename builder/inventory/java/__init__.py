@@ -1,1 +1,0 @@
-"""Java archives and build files → Maven components."""

@@ -1,1 +1,0 @@
-"""rpm's database in its three formats (SQLite, ndb, Berkeley DB hash) → its packages. Pure and bounded."""
