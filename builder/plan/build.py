@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping
 
 from builder.elf.facts import ElfFacts
 from builder.elf.ldcache import LD_SO_CACHE, cache_for
@@ -17,9 +16,9 @@ from builder.plan.system import missing_parents, start_folders, system_entries
 from builder.plan.unread import unread_scripts
 from builder.reason import Reason, ReasonKind
 from builder.recipe.model import Owner, Recipe
-from builder.runtime import certificates, graphviz, keystore
 from builder.runtime.closure import Closure, Needed
-from builder.runtime.wishes import dropper
+from builder.runtime.made.makers import make_all
+from builder.runtime.made.material import MadeFile, Material
 from builder.sources.local import LocalFiles
 from builder.sysroot import Content, Kind, Node, Sysroot, read_content
 
@@ -37,12 +36,13 @@ def make_plan(
 
     ResolutionError when accounts conflict, an owner has no account, or a path needs a folder where a file is.
     """
-    features = _made_entries(recipe, closure, sysroot)
-    present = closure.packages() | {entry.package for entry in features}
+    made = make_all(closure.made, _material(recipe, sysroot, local))
+    files = [_made_entry(file, closure.made[name]) for name, one in made.items() for file in one.files]
+    present = closure.packages().union(*(one.packages for one in made.values()))
     needed = _with_folders(_with_copyright(closure, present, sysroot), sysroot)
     accounts = _accounts(recipe, local, needed, present)
     entries = _entries(needed, accounts, local)
-    _add_new(entries, features)
+    _add_new(entries, files)
     _add_new(entries, _system(recipe, accounts, _library_cache(entries, sysroot, facts)))
     packages = planned_packages(entries.values(), sysroot.packages)
     _add_records(entries, sysroot)
@@ -56,7 +56,11 @@ def make_plan(
         packages=packages,
         created=newest if epoch is None else epoch,
         distribution=_distribution(entries, sysroot),
-        warnings=(*closure.warnings, *unread_scripts(recipe, scripts, sysroot)),
+        warnings=(
+            *closure.warnings,
+            *(warning for one in made.values() for warning in one.warnings),
+            *unread_scripts(recipe, scripts, sysroot),
+        ),
         hints=closure.hints,
         scripts=scripts,
     )
@@ -160,61 +164,21 @@ def _add_new(entries: dict[str, Entry], more: Iterable[Entry]) -> None:
         entries.setdefault(entry.path, entry)
 
 
-def _made_entries(recipe: Recipe, closure: Closure, sysroot: Sysroot) -> list[Entry]:
-    """What rules and features want rootlet to make, less what the recipe drops."""
-    dropped = dropper(recipe.runtime.drop)
-    makers = {
-        certificates.NAME: _certificate_entries,
-        keystore.NAME: _keystore_entries,
-        graphviz.NAME: _graphviz_entries,
-    }
-    made = [
-        entry
-        for name, reason in sorted(closure.made.items())
-        if reason.kind is ReasonKind.FEATURE or name == graphviz.NAME or certificates.found(sysroot)
-        for entry in makers[name](sysroot, reason, dropped)
-    ]
-    return [entry for entry in made if not dropped(entry.path)]
+def _material(recipe: Recipe, sysroot: Sysroot, local: LocalFiles) -> Material:
+    runtime = recipe.runtime
+    return Material(sysroot=sysroot, made=local.made, drop=runtime.drop, features=runtime.features)
 
 
-def _certificate_entries(sysroot: Sysroot, reason: Reason, dropped: Callable[[str], bool]) -> list[Entry]:
-    if dropped(certificates.BUNDLE):
-        return []
-    file = Entry(
-        path=certificates.BUNDLE,
-        kind=Kind.FILE,
-        mode=0o644,
-        content=certificates.bundle(sysroot),
-        package=certificates.PACKAGE,
+def _made_entry(file: MadeFile, reason: Reason) -> Entry:
+    return Entry(
+        path=file.path,
+        kind=Kind.SYMLINK if file.target else Kind.FILE,
+        mode=0o777 if file.target else 0o644,
+        content=None if file.target else file.content,
+        target=file.target,
+        package=file.package,
         reason=reason,
     )
-    link = replace(
-        file, path=certificates.OPENSSL_FILE, kind=Kind.SYMLINK, mode=0o777, content=None, target=file.path
-    )
-    return [file, link]
-
-
-def _keystore_entries(sysroot: Sysroot, reason: Reason, dropped: Callable[[str], bool]) -> list[Entry]:
-    if dropped(keystore.PATH):
-        return []
-    content = keystore.keystore(sysroot)
-    return [
-        Entry(
-            path=keystore.PATH,
-            kind=Kind.FILE,
-            mode=0o644,
-            content=content,
-            package=certificates.PACKAGE,
-            reason=reason,
-        )
-    ]
-
-
-def _graphviz_entries(sysroot: Sysroot, reason: Reason, dropped: Callable[[str], bool]) -> list[Entry]:
-    return [
-        Entry(path=path, kind=Kind.FILE, mode=0o644, content=content, reason=reason)
-        for path, content in graphviz.plugin_lists(sysroot, dropped)
-    ]
 
 
 def _system(recipe: Recipe, accounts: Accounts, libraries: Entry | None) -> Iterator[Entry]:

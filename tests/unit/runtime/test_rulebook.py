@@ -8,6 +8,7 @@ import pytest
 
 import builder.runtime
 from builder.recipe.model import FEATURES
+from builder.runtime.made.makers import MAKERS
 from builder.runtime.rulebook import expand, read_rules, shipped_rules, watched_symbols
 
 _GOOD = """
@@ -125,3 +126,7 @@ def test_watched_symbols_are_all_that_rules_ask_for() -> None:
         "a.toml",
     )
     assert watched_symbols(rules) == {"x", "y"}
+
+
+def test_what_rules_want_made_has_a_maker() -> None:
+    assert {name for rule in shipped_rules() for name in rule.make} == set(MAKERS)

@@ -1,19 +1,13 @@
-"""First lines of scripts, what a payload is, and the bundle of certificates."""
+"""First lines of scripts, and what a payload is."""
 
 from __future__ import annotations
-
-import hashlib
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder.errors import ResolutionError
-from builder.runtime import certificates
 from builder.runtime.payload import is_hook, is_payload
 from builder.runtime.scripts import Shebang, lacking_words, shebang
-from builder.sysroot import Content, Kind, Node, Sysroot
 
 SHEBANGS: dict[str, tuple[bytes, Shebang | None]] = {
     "a path": (b"#!/bin/sh\nexit", Shebang("/bin/sh")),
@@ -64,28 +58,6 @@ def test_any_first_bytes_have_an_answer(head: bytes) -> None:
 )
 def test_what_belongs_to_the_payload(path: str, payload: bool, hook: bool) -> None:
     assert (is_payload(path), is_hook(path)) == (payload, hook)
-
-
-def pem(folder: Path, path: str, text: bytes) -> Node:
-    store = folder / hashlib.sha256(path.encode()).hexdigest()
-    store.write_bytes(text)
-    content = Content(store=store, offset=0, size=len(text), sha256=hashlib.sha256(text).hexdigest())
-    return Node(path=path, kind=Kind.FILE, mode=0o644, content=content)
-
-
-def test_certificates_in_the_order_of_the_distribution(tmp_path: Path) -> None:
-    tree = Sysroot(
-        [
-            pem(tmp_path, "/usr/local/share/ca-certificates/a.crt", b"local"),
-            pem(tmp_path, "/usr/share/ca-certificates/mozilla/b.crt", b"b\n"),
-            pem(tmp_path, "/usr/share/ca-certificates/mozilla/a.crt", b"a"),
-            pem(tmp_path, "/usr/share/ca-certificates/mozilla/README", b"no"),
-        ]
-    )
-    assert certificates.bundle(tree) == b"a\nb\nlocal\n"
-    with pytest.raises(ResolutionError, match="found no certificate") as caught:
-        certificates.bundle(Sysroot(()))
-    assert caught.value.hint
 
 
 LACKING: dict[str, tuple[dict[str, list[str]], list[str]]] = {

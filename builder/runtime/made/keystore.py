@@ -14,11 +14,10 @@ import re
 import struct
 
 from builder.errors import BuildError
-from builder.runtime import certificates
-from builder.sysroot import Node, Sysroot, read_content
+from builder.runtime.made import certificates
+from builder.runtime.made.material import NOTHING, Made, MadeFile, Material
+from builder.sysroot import Node
 
-NAME = "java-keystore"
-"""What rules call it."""
 PATH = "/etc/ssl/certs/java/cacerts"
 _PASSWORD = "changeit"  # noqa: S105 (the public password of every JDK's cacerts: it guards nothing)
 _MAGIC, _VERSION, _TRUSTED = 0xFEEDFEED, 2, 2
@@ -27,13 +26,16 @@ _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----(.*?)-----END CERTIFICATE-----",
 _ALIAS_LETTERS = str.maketrans(" ,()", "__==")  # as update-ca-certificates names the files
 
 
-def keystore(sysroot: Sysroot) -> bytes:
+def make(material: Material) -> Made:
     """Every certificate of the system's bundle, under the aliases that Debian gives them; sorted by alias.
 
     BuildError for a file that is no certificate.
     """
-    entries = {_alias(node): _der(node) for node in certificates.nodes(sysroot)}
-    return encode(entries)
+    nodes = () if material.dropped(PATH) else certificates.nodes(material)
+    if not nodes:
+        return NOTHING
+    content = encode({_alias(node): _der(node, material.read(node)) for node in nodes})
+    return Made(files=(MadeFile(path=PATH, content=content, package=certificates.PACKAGE),))
 
 
 def encode(certificates_by_alias: dict[str, bytes]) -> bytes:
@@ -57,9 +59,8 @@ def _alias(node: Node) -> str:
     return f"debian:{name}.pem".lower()
 
 
-def _der(node: Node) -> bytes:
+def _der(node: Node, content: bytes) -> bytes:
     """The first certificate of a PEM file."""
-    content = read_content(node.content) if node.content is not None else b""
     match = _PEM.search(content)
     try:
         if match is not None:

@@ -7,18 +7,14 @@ types; of each type its name and quality. Without the list dot knows no layout a
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from builder.elf.data import ElfData
 from builder.elf.object import ElfError
-from builder.sysroot import Kind, Node, Sysroot, read_content
+from builder.runtime.made.material import Made, MadeFile, Material
+from builder.sysroot import Kind, Node, read_content
 
-if TYPE_CHECKING:  # it imports elftools: only where there are plug-ins
-    from builder.elf.data import ElfData
-
-NAME = "graphviz-plugins"
-"""What rules call it."""
 _PLUGIN = re.compile(
     r"(?P<folder>/usr/lib(?:/[^/]+)?/graphviz)/libgvplugin_(?P<name>\w+)\.so\.(?P<version>\d+)"
 )
@@ -36,20 +32,23 @@ _HEAD = """\
 """
 
 
-def plugin_lists(sysroot: Sysroot, is_left_out: Callable[[str], bool]) -> Iterator[tuple[str, bytes]]:
-    """The path and bytes of the list of each folder that has plug-ins which are not ``is_left_out``.
+def make(material: Material) -> Made:
+    """The list of each folder that has plug-ins. ElfError for a plug-in whose tables cannot be read."""
+    return Made(files=tuple(_lists(material)))
 
-    ElfError for a plug-in whose tables cannot be read.
-    """
+
+def _lists(material: Material) -> Iterator[MadeFile]:
+    sysroot = material.sysroot
     for folder in sysroot.glob("/usr/lib/**/graphviz"):
         found = [
             node for node in sysroot.glob(f"{folder.path}/libgvplugin_*.so.*") if _PLUGIN.fullmatch(node.path)
         ]
         there = [(node, target) for node in found if (target := sysroot.lookup(node.path).node) is not None]
-        plugins = [_plugin(node, target) for node, target in there if not is_left_out(target.path)]
+        plugins = [_plugin(node, target) for node, target in there if not material.dropped(target.path)]
         versions = {match["version"] for node in found if (match := _PLUGIN.fullmatch(node.path))}
         if any(plugins) and len(versions) == 1:
-            yield f"{folder.path}/config{versions.pop()}a", listed(filter(None, plugins)).encode()
+            content = listed(filter(None, plugins)).encode()
+            yield MadeFile(path=f"{folder.path}/config{versions.pop()}a", content=content)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +83,6 @@ def _plugin(node: Node, target: Node) -> Plugin | None:
     match = _PLUGIN.fullmatch(node.path)
     if match is None or target.kind is not Kind.FILE or target.content is None:
         return None
-    from builder.elf.data import ElfData  # noqa: PLC0415 (see above)
-
     data = ElfData(read_content(target.content), name=target.path)
     start = data.address(f"gvplugin_{match['name']}_LTX_library")
     if start is None:

@@ -18,7 +18,8 @@ from builder.oci import Platform
 from builder.plan.build import make_plan
 from builder.recipe.model import Recipe, Runtime
 from builder.recipe.source_model import DebianSource
-from builder.runtime.keystore import PATH, encode, keystore
+from builder.runtime.made.keystore import PATH, encode, make
+from builder.runtime.made.material import Material
 from builder.runtime.resolve import resolve
 from builder.runtime.rulebook import read_rules
 from builder.sources.debian.tree import merged_tree
@@ -84,7 +85,8 @@ def test_numbers_and_texts_are_as_in_a_store_of_java() -> None:
 def test_aliases_are_those_of_ca_certificates_java(tmp_path: Path) -> None:
     files = {"Sécom, Inc (Root) R1.crt": pem(b"one"), "B_1.crt": pem(b"two"), "README": b"no certificate"}
     tree = merged_tree((certificates(tmp_path, files),))
-    assert decode(keystore(tree)) == {"debian:sécom__inc_=root=_r1.pem": b"one", "debian:b_1.pem": b"two"}
+    (store,) = make(Material(sysroot=tree)).files
+    assert decode(store.content) == {"debian:sécom__inc_=root=_r1.pem": b"one", "debian:b_1.pem": b"two"}
 
 
 @pytest.mark.parametrize(
@@ -101,7 +103,7 @@ def test_aliases_are_those_of_ca_certificates_java(tmp_path: Path) -> None:
 def test_a_file_that_is_no_certificate_is_said(content: bytes, tmp_path: Path) -> None:
     tree = merged_tree((certificates(tmp_path, {"bad.crt": content}),))
     with pytest.raises(BuildError) as error:
-        keystore(tree)
+        make(Material(sysroot=tree))
     assert str(error.value).startswith(f"{FOLDER}/bad.crt holds no certificate")
     assert (error.value.hint or "").endswith(f'drop = ["{PATH}"]')
 

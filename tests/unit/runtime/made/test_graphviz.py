@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from builder.runtime.graphviz import Plugin, listed
+from builder.runtime.made.graphviz import Plugin, listed
 
 _CORE = Plugin("libgvplugin_core.so.6", "core", (("device", (("svg:svg", 1),)), ("render", (("svg", 1),))))
 _GD = Plugin("libgvplugin_gd.so.6", "gd", (("loadimage", (("gd:lasi", 2), ("gd:svg", -1), ("gd", 0))),))
