@@ -6,24 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support import display
 from tests.support.rule_lab import Lab, Proof, make_lab
 
 pytestmark = [pytest.mark.network, pytest.mark.tools]
-
-
-def _on_a_display(program: str) -> tuple[str, ...]:
-    """Start a display that is held in memory, wait until it answers, and run ``program`` on it."""
-    script = f"""
-        mkfifo /tmp/number
-        Xvfb -displayfd 3 3>/tmp/number 2>/dev/null &
-        read -r number </tmp/number || exit 3
-        export DISPLAY=:$number LC_ALL=C.UTF-8
-        {program}
-        status=$?
-        kill $!
-        exit $status
-    """
-    return ("sh", "-c", script)
 
 
 _WINDOW = """
@@ -34,8 +20,6 @@ _BUTTON = """
 import tkinter
 print(tkinter.Button(text="a widget")["text"])
 """
-_DISPLAY = ("dash", "coreutils", "xvfb", "x11-xkb-utils", "xkb-data")
-
 PROOFS = [
     Proof(
         rule="qt-plugins",
@@ -47,15 +31,15 @@ PROOFS = [
     ),
     Proof(
         rule="tk-library",
-        packages=(*_DISPLAY, "python3", "python3-tk"),
-        argv=_on_a_display(f"python3 -c '{_BUTTON}'"),
+        packages=(*display.PACKAGES, "python3", "python3-tk"),
+        argv=display.on_a_display(f"python3 -c '{_BUTTON}'"),
         expect="a widget",
         without=r"Can't find a usable tk\.tcl",
     ),
     Proof(
         rule="x11-locales",
-        packages=(*_DISPLAY, "xterm"),
-        argv=_on_a_display("xterm -e true && echo ended"),
+        packages=(*display.PACKAGES, "xterm"),
+        argv=display.on_a_display("xterm -e true && echo ended"),
         expect=r"\Aended\n(?![\s\S]*not supported)",
         without="locale not supported by Xlib",
     ),

@@ -10,14 +10,10 @@ import pytest
 
 from builder.oci import Platform
 from builder.reason import ReasonKind
-from builder.runtime.rulebook import read_rules, shipped_rules
-from builder.sysroot import glob_pattern
 from tests.support.rule_lab import Lab, Proof, make_lab
-from tests.support.tools import REPOSITORY
 
 pytestmark = [pytest.mark.network, pytest.mark.tools]
 
-RULES = REPOSITORY / "builder/runtime/rules"
 TMP = "/tmp"  # noqa: S108 (inside the image)
 PYTHON = ("python3-minimal", "libpython3-stdlib")
 UNKNOWN_THREAD = """
@@ -315,19 +311,6 @@ PROOFS = [
     ),
 ]
 
-# To see these at work takes more than a program: a key distribution centre, a server, a display, set-user-ID.
-PRESENT = [
-    ("certificates-of-libraries", "libgit2-1.9", "/etc/ssl/certs/ca-certificates.crt"),
-    ("certificates-of-programs", "caddy", "/etc/ssl/certs/ca-certificates.crt"),
-    ("time-zones-of-programs", "caddy", "/usr/share/zoneinfo/Europe/Berlin"),
-    ("x11-locales", "xterm", "/usr/share/X11/locale/en_US.UTF-8/Compose"),
-    ("kerberos-plugins", "curl", "/usr/lib/*/krb5/plugins/preauth/spake.so"),
-    ("sasl-mechanisms", "memcached", "/usr/lib/*/sasl2/libsasldb.so"),
-    ("pam-helpers", "openssh-server", "/usr/sbin/unix_chkpwd"),
-    ("sensor-settings", "snmpd", "/etc/sensors3.conf"),
-    ("qt-plugins", "libqt6svg6", "/usr/lib/*/qt6/plugins/platforms/libqoffscreen.so"),
-]
-
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
@@ -378,20 +361,3 @@ def test_small_images_stay_small(package: str, lab: Lab) -> None:
     added = [entry for entry in added if entry.reason.kind is ReasonKind.RULE]
     assert [entry.path for entry in added if BIG.fullmatch(entry.path)] == []
     assert sum(entry.size for entry in added) < 1_200_000
-
-
-@pytest.mark.parametrize(("rule", "package", "path"), PRESENT)
-def test_the_rule_adds_what_the_library_opens(rule: str, package: str, path: str, lab: Lab) -> None:
-    recipe = Proof(rule=rule, packages=(package,), argv=(), expect="").recipe
-    others = tuple(one for one in shipped_rules() if one.name != rule)
-    pattern = glob_pattern(path)
-    assert any(pattern.fullmatch(entry.path) for layer in lab.plan(recipe).layers for entry in layer.entries)
-    assert not any(
-        pattern.fullmatch(entry.path) for layer in lab.plan(recipe, others).layers for entry in layer.entries
-    )
-
-
-def test_every_rule_of_these_families_is_proven() -> None:
-    files = ("auth", "desktop", "libc", "text", "tls")
-    rules = [rule.name for file in files for rule in read_rules((RULES / f"{file}.toml").read_text(), file)]
-    assert sorted(rules) == sorted([proof.rule for proof in PROOFS] + [rule for rule, _, _ in PRESENT])

@@ -62,6 +62,8 @@ class Proof:
     keep: tuple[str, ...] = ()
     stdin: str = ""
     writable: tuple[str, ...] = ()
+    mounts: Mapping[str, Path] = field(default_factory=dict)
+    """Folders of this machine, by where they are seen."""
     suite: str = "trixie"
     user: str = "0"
     entrypoint: tuple[str, ...] = ()
@@ -128,15 +130,20 @@ class Lab:
             f"without {proof.rule} {proof.without!r} is not in:\n{output}"
         )
 
-    def run(self, proof: Proof, *, without: frozenset[str] = frozenset()) -> tuple[int, str]:
-        """Run the program in an image planned without some rules; its status, and both its streams."""
+    def command(self, proof: Proof, *, without: frozenset[str] = frozenset()) -> list[str]:
+        """Give what runs the program in an image planned without some rules, in the network of its caller."""
         recipe = proof.recipe
         image = inside.Unpacked(root=self.root(recipe, without), config=config_of(recipe.config))
         command = inside.command(image, argv=proof.argv)
-        tmpfs = [word for folder in proof.writable for word in ("--tmpfs", folder)]
+        mounts = [word for folder in proof.writable for word in ("--tmpfs", folder)]
+        mounts += [word for there, here in proof.mounts.items() for word in ("--ro-bind", str(here), there)]
         place = command.index("--chdir")
+        return [*command[:place], *mounts, *command[place:]]
+
+    def run(self, proof: Proof, *, without: frozenset[str] = frozenset()) -> tuple[int, str]:
+        """Run the program in an image planned without some rules; its status, and both its streams."""
         done = subprocess.run(
-            ["unshare", "--net", *command[:place], *tmpfs, *command[place:]],
+            ["unshare", "--net", *self.command(proof, without=without)],
             input=proof.stdin.encode(),
             capture_output=True,
             timeout=_TIME_LIMIT,

@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-from builder.runtime.made import certificates, graphviz, keystore
 from builder.runtime.made.material import Made, Maker, Material
 
-MAKERS: Mapping[str, Maker] = MappingProxyType(
+MAKERS: Mapping[str, str] = MappingProxyType(
     {
-        "certificates": certificates.make,
-        "graphviz-plugins": graphviz.make,
-        "java-keystore": keystore.make,
+        "certificates": "certificates",
+        "graphviz-plugins": "graphviz",
+        "gsettings-schemas": "schemas",
+        "gtk-input-methods": "immodules",
+        "java-keystore": "keystore",
+        "mime-database": "mime",
+        "pixbuf-loaders": "pixbuf",
     }
 )
+"""Each name with the module of this room whose ``make`` makes it: read only when something is made."""
 
 
 def make_all(names: Iterable[str], material: Material) -> dict[str, Made]:
     """Make each of ``names``, less the files that the recipe drops; without material there are none."""
-    return {name: _kept(MAKERS[name](material), material) for name in sorted(names)}
+    return {name: _kept(maker(name)(material), material) for name in sorted(names)}
+
+
+def maker(name: str) -> Maker:
+    """The maker of ``name``."""
+    module = importlib.import_module(f"{__package__}.{MAKERS[name]}")
+    make: Maker = module.make
+    return make
 
 
 def _kept(made: Made, material: Material) -> Made:

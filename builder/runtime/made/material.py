@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from builder.sysroot import Kind, Node, Sysroot, glob_pattern, read_content
@@ -28,6 +28,14 @@ class Material:
     def files(self, pattern: str) -> Iterator[Node]:
         """Regular files whose own path matches, dropped or not, in the order of the tree."""
         return (node for node in self.sysroot.glob(pattern) if node.kind is Kind.FILE)
+
+    def modules(self, pattern: str) -> Iterator[tuple[Node, Node]]:
+        """Give what a program loads by these names, less what is dropped: a node and the file behind it."""
+        for node in self.sysroot.glob(pattern):
+            target = self.sysroot.lookup(node.path).node
+            is_file = target is not None and target.kind is Kind.FILE
+            if target is not None and is_file and not (self.dropped(node.path) or self.dropped(target.path)):
+                yield node, target
 
     def read(self, node: Node) -> bytes:
         """The bytes of a regular file. BuildError when they are not those that were stored."""
@@ -59,6 +67,16 @@ class Made:
     def packages(self) -> frozenset[str]:
         """Packages that the image has something of."""
         return self.sources | {file.package for file in self.files if file.package}
+
+
+def together(parts: Iterable[Made]) -> Made:
+    """Everything that ``parts`` give."""
+    made = tuple(parts)
+    return Made(
+        files=tuple(file for one in made for file in one.files),
+        sources=frozenset(source for one in made for source in one.sources),
+        warnings=tuple(warning for one in made for warning in one.warnings),
+    )
 
 
 Maker = Callable[[Material], Made]

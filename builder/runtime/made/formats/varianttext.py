@@ -262,7 +262,7 @@ class _Reader:
         if kind == "text":
             return _Bytes(token) if token.startswith("b") else _Text(token)
         if kind == "type":
-            return _Typed(self._type(token), self.node(depth + 1))
+            return _Typed(token, self.node(depth + 1))
         reader = {"[": self._array, "(": self._tuple, "{": self._dictionary, "<": self._variant}.get(token)
         if reader is not None:
             return reader(depth + 1)
@@ -282,12 +282,6 @@ class _Reader:
         if word in _CASTS:
             return _Typed(_CASTS[word], self.node(depth))
         raise ValueError(f"{word!r} is no value")
-
-    def _type(self, text: str) -> str:
-        end = end_of_type(text, 0)
-        self._at -= len(text) - end  # what follows without a space: an end of brackets
-        self._next()
-        return text[:end]
 
     def _array(self, depth: int) -> _Node:
         return _Array(tuple(self._items("]", lambda: self.node(depth))))
@@ -348,6 +342,9 @@ class _Reader:
             raise ValueError(f"{self._text[self._at : self._at + 20]!r} is no value")
         self._at = match.end()
         self.kind, self.token = match.lastgroup, match[match.lastgroup]
+        if self.kind == "type":  # brackets that end what it stands in may follow without a space
+            self.token = self.token[: end_of_type(self.token, 0)]
+            self._at = match.start("type") + len(self.token)
 
 
 def _common(nodes: tuple[_Node, ...]) -> str:

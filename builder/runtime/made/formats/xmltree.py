@@ -31,11 +31,11 @@ class Element:
         return (part for part in self.content if not isinstance(part, str))
 
 
-def read(data: bytes, *, namespaces: bool = False) -> Element:
-    """Read a document. XmlError for what is none."""
+def read(data: bytes, *, namespaces: bool = False, without: frozenset[str] = frozenset()) -> Element:
+    """Read a document. XmlError for what is none. Elements called as in ``without`` are left out."""
     if len(data) > _MOST_BYTES:
         raise XmlError(f"it has {len(data)} bytes")
-    builder = _Builder()
+    builder = _Builder(without)
     parser = expat.ParserCreate(namespace_separator=" " if namespaces else None)
     parser.buffer_text = True
     parser.StartElementHandler = builder.start
@@ -50,20 +50,29 @@ def read(data: bytes, *, namespaces: bool = False) -> Element:
 
 
 class _Builder:
-    def __init__(self) -> None:
+    def __init__(self, without: frozenset[str]) -> None:
+        self._without = without
+        self._skipped = 0
         self._open: list[tuple[str, dict[str, str], list[Element | str]]] = [("", {}, [])]
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
+        if self._skipped or name in self._without:
+            self._skipped += 1
+            return
         if len(self._open) > _MOST_NESTING:
             raise XmlError("its elements are nested too deeply")
         self._open.append((name, attributes, []))
 
     def end(self, _: str) -> None:
+        if self._skipped:
+            self._skipped -= 1
+            return
         name, attributes, content = self._open.pop()
         self._open[-1][2].append(Element(name, attributes, tuple(content)))
 
     def text(self, text: str) -> None:
-        self._open[-1][2].append(text)
+        if not self._skipped:
+            self._open[-1][2].append(text)
 
     def entity(self, name: str, *_: object) -> None:
         raise XmlError(f"it declares an entity ({name})")
