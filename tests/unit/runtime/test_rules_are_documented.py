@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,8 +17,14 @@ BY_AN_ERROR = {"shell-of-the-start"}
 
 
 def proven() -> Iterator[str]:
-    """Names of the rules that a table of proofs, or a single one, of the integration tests is about."""
+    """Names of the rules that proofs of the integration tests are about, in tables or by themselves."""
     for path in sorted((REPOSITORY / "tests/integration").glob("test_rules_*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Proof":
+                rules = (word.value for word in node.keywords if word.arg == "rule")
+                yield from (
+                    str(rule.value) for rule in rules if isinstance(rule, ast.Constant) and rule.value
+                )
         module = importlib.import_module(f"tests.integration.{path.stem}")
         for value in vars(module).values():
             proofs = value if isinstance(value, (list, tuple)) else (value,)
