@@ -15,6 +15,7 @@ from builder.scan.database import Database
 from builder.scan.gate import Candidate, approve, judge
 from builder.scan.model import ApprovedImage, ScanReport, Verdict
 from builder.scan.subject import scan_image
+from builder.sources.image import image_door
 from builder.stored.read import StoredImage, open_image
 from builder.verify.smoke import Bench, SmokeReport, Subject, smoke_test
 from builder.workshop import Workshop
@@ -70,7 +71,10 @@ def approve_and_publish(
         approved=approved, images=written.images, name=recipe.name, tags=recipe.tags, native=workshop.native
     )
     workshop.progress.step(f"name {publication.references()[0]}")
-    outputs = publish(publication, recipe.outputs, runner=workshop.runner, scratch=proof.scratch)
+    door = image_door(
+        workshop.cache, workshop.freshness, workshop.effects, workshop.reaching(recipe.insecure)
+    )
+    outputs = publish(publication, recipe.outputs, runner=workshop.runner, scratch=proof.scratch, door=door)
     return Named(
         approved=approved,
         tests=tests,

@@ -22,7 +22,6 @@ from builder.plan.build import make_plan
 from builder.plan.model import ImagePlan
 from builder.recipe.model import Compression, Missing, OutputKind, Recipe
 from builder.recipe.source_model import DebianSource, Source
-from builder.registry.options import RegistryOptions
 from builder.report.build import BuildSummary, PlatformSummary, count_findings
 from builder.runtime.closure import Closure
 from builder.runtime.hints import LOADERS
@@ -144,15 +143,9 @@ def source_trees(recipe: Recipe, workshop: Workshop) -> Mapping[str, SourceTree]
             path=recipe.path.absolute(),
             written=tuple(output.path for output in recipe.outputs if output.path is not None),
         ),
-        registries=registry_options(recipe, workshop),
+        registries=workshop.reaching(recipe.insecure),
     )
     return supply(recipe.sources, supplies)
-
-
-def registry_options(recipe: Recipe, workshop: Workshop) -> RegistryOptions:
-    """How the machine and the recipe reach registries."""
-    options = workshop.registries
-    return replace(options, insecure=options.insecure | recipe.insecure)
 
 
 def _resolve_with(beginning: _Beginning, taken: tuple[str, ...], workshop: Workshop) -> _Resolved:
@@ -398,7 +391,7 @@ def _summary(
         config=image.config.digest,
         compressed=sum(layer.descriptor.size for layer in image.layers),
         size=sum(layer.size for layer in image.layers),
-        files=sum(layer.files for layer in image.layers),
+        files=image.files,
         packages=len(planned.plan.packages),
         full_size=sum(node.content.size for node in nodes if node.content is not None and not node.hardlink),
         full_files=len(nodes),

@@ -1,4 +1,4 @@
-"""Give an approved image its names: in an OCI layout, a docker-archive, the local container storage.
+"""Give an approved image its names: in a layout, an archive, the local container storage, a registry.
 
 Everything here takes an ``ApprovedImage``, which the gate alone makes.
 """
@@ -15,13 +15,15 @@ from builder.engine.storage import copy_to_storage, pull_archive, stored_config,
 from builder.errors import BuildError, MachineError, ScanError
 from builder.image.archive import write_docker_archive
 from builder.image.layout import publish_layout
+from builder.image.push import Destination, push_image
 from builder.image.write import Image
 from builder.oci import ImageReference, Platform
 from builder.recipe.model import Output, OutputKind
+from builder.registry.name import locate
 from builder.scan.model import ApprovedImage
-from builder.stored.blob import read_blob
-from builder.stored.fields import MAX_JSON
+from builder.stored.blobs import open_blobs, read_json_blob
 from builder.stored.manifest import parse_manifest
+from builder.stored.pull import ImageDoor
 
 _EXPORT = "image"
 
@@ -38,6 +40,8 @@ class Publication:
     name: str
     tags: tuple[str, ...]
     native: Platform
+    base: ImageReference | None = None
+    """The image of a registry that these start from: its repository has their lower layers."""
 
     def __post_init__(self) -> None:
         approved = sorted(str(manifest.digest) for manifest in self.approved.manifests)
@@ -72,7 +76,7 @@ class Publication:
 
 def _check_parts(image: Image, layout: Path) -> None:
     # The approved manifest decides what an image is made of, not the value that travels beside it.
-    payload = read_blob(layout / "blobs", image.manifest, limit=MAX_JSON)
+    payload = read_json_blob(open_blobs(layout), image.manifest)
     manifest = parse_manifest(payload, f"The manifest {image.manifest.digest}")
     approved = [manifest.config.digest, *(layer.digest for layer in manifest.layers)]
     if [image.config.digest, *(layer.descriptor.digest for layer in image.layers)] != approved:
@@ -80,20 +84,42 @@ def _check_parts(image: Image, layout: Path) -> None:
 
 
 def publish(
-    publication: Publication, outputs: Iterable[Output], *, runner: Runner, scratch: Path
+    publication: Publication,
+    outputs: Iterable[Output],
+    *,
+    runner: Runner,
+    scratch: Path,
+    door: ImageDoor | None = None,
 ) -> tuple[str, ...]:
     """Write every output; the words for a person of where each went. ``scratch`` is an empty folder.
 
-    What can be known to fail is found before the first output gets its name.
+    ``door`` reaches registries. What can be known to fail is found before the first output gets its name;
+    registries, which may fail later, come first.
     """
     wanted = tuple(outputs)
+    tools = _Tools(runner=runner, scratch=scratch, door=door)
     for output in wanted:
         _check(publication, output, runner)
-    return tuple(_PUBLISHERS[output.kind](publication, output, runner, scratch) for output in wanted)
+    places = {
+        output: _PUBLISHERS[output.kind](publication, output, tools)
+        for output in sorted(wanted, key=lambda one: one.kind is not OutputKind.REGISTRY)
+    }
+    return tuple(places[output] for output in wanted)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Tools:
+    """What writing takes."""
+
+    runner: Runner
+    scratch: Path
+    door: ImageDoor | None
 
 
 def _check(publication: Publication, output: Output, runner: Runner) -> None:
-    if output.kind is OutputKind.OCI_LAYOUT:
+    if output.kind is OutputKind.REGISTRY:
+        locate(ImageReference.parse(publication.name))
+    if output.kind in (OutputKind.OCI_LAYOUT, OutputKind.REGISTRY):
         return
     publication.single()
     if output.kind is OutputKind.DOCKER_ARCHIVE and _path(output).is_dir():
@@ -107,20 +133,44 @@ def _check(publication: Publication, output: Output, runner: Runner) -> None:
         )
 
 
-def _to_layout(publication: Publication, output: Output, _runner: Runner, _scratch: Path) -> str:
+def _to_layout(publication: Publication, output: Output, _tools: _Tools) -> str:
     target = _path(output)
     approved = publication.approved
     publish_layout(approved.layout, approved.descriptor, publication.tags, target)
     return f"oci:{target}:{publication.tags[0]}"
 
 
-def _to_archive(publication: Publication, output: Output, _runner: Runner, _scratch: Path) -> str:
+def _to_archive(publication: Publication, output: Output, _tools: _Tools) -> str:
     target = _path(output)
     write_docker_archive(publication.approved.layout, publication.single(), publication.references(), target)
     return f"docker-archive:{target}"
 
 
-def _to_storage(publication: Publication, _output: Output, runner: Runner, scratch: Path) -> str:
+def _to_registry(publication: Publication, _output: Output, tools: _Tools) -> str:
+    door = tools.door
+    if door is None:
+        raise BuildError("There is nothing that reaches registries")
+    name = ImageReference.parse(publication.name)
+    base = publication.base
+    destination = Destination(
+        repository=locate(name),
+        tags=publication.tags,
+        neighbour=locate(base) if base is not None and base.registry else None,
+    )
+    door.progress.step(f"push {name}")
+    with door.transport() as transport:
+        push_image(
+            open_blobs(publication.approved.layout),
+            publication.approved.descriptor,
+            destination,
+            door.registries(transport),
+            door.progress,
+        )
+    return f"docker://{publication.references()[0]}"
+
+
+def _to_storage(publication: Publication, _output: Output, tools: _Tools) -> str:
+    runner, scratch = tools.runner, tools.scratch
     skopeo, buildah = runner.find("skopeo"), runner.find("buildah")
     if skopeo:
         _with_skopeo(publication, skopeo, runner, scratch)
@@ -165,8 +215,9 @@ def _path(output: Output) -> Path:
     return output.path
 
 
-_PUBLISHERS: dict[OutputKind, Callable[[Publication, Output, Runner, Path], str]] = {
+_PUBLISHERS: dict[OutputKind, Callable[[Publication, Output, _Tools], str]] = {
     OutputKind.OCI_LAYOUT: _to_layout,
     OutputKind.DOCKER_ARCHIVE: _to_archive,
     OutputKind.STORAGE: _to_storage,
+    OutputKind.REGISTRY: _to_registry,
 }

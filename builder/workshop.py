@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from builder.engine.command import Runner
@@ -39,6 +39,10 @@ class Workshop:
     def runner(self) -> Runner:
         """Runs programs of the machine."""
         return self.effects.runner
+
+    def reaching(self, insecure: frozenset[str]) -> RegistryOptions:
+        """How registries are reached, with those of a recipe that have no TLS."""
+        return replace(self.registries, insecure=self.registries.insecure | insecure)
 
     def now(self) -> dt.datetime:
         """The time, in UTC."""

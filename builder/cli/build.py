@@ -53,8 +53,9 @@ if TYPE_CHECKING:
     "--to",
     multiple=True,
     metavar="WHERE",
-    help="oci:FOLDER, docker-archive:FILE or storage, instead of the recipe's own outputs.",
+    help="oci:FOLDER, docker-archive:FILE, storage or registry, instead of the recipe's own outputs.",
 )
+@click.option("--push", is_flag=True, help="Push to the registry of the image's name, besides the outputs.")
 @click.option("--force", is_flag=True, help="Build even if nothing has changed.")
 @database_option
 @click.option(
@@ -111,6 +112,7 @@ class _Wanted:
     recipes: tuple[Path, ...]
     laid_over: RecipeOptions
     outputs: tuple[str, ...]
+    push: bool
     force: bool
     archive: ArchiveOptions
     cache: Path | None
@@ -128,7 +130,7 @@ class _Wanted:
     def request(self, recipe: Path) -> tuple[str, ...]:
         """Every word that decides the result, for the receipt."""
         where = folders(self.cache, self.database)
-        limits = (self.max_database_age, self.unscannable, self.no_test, self.secrets)
+        limits = (self.max_database_age, self.unscannable, self.no_test, self.push, self.secrets)
         parts = (self.laid_over, self.outputs, self.archive, where, limits)
         return (str(recipe.absolute()), str(Path.cwd()), str(machine.source_date_epoch()), repr(parts))
 
@@ -138,6 +140,7 @@ def _wanted(options: dict[str, Any]) -> _Wanted:
         recipes=options["recipes"],
         laid_over=recipe_request(options["settings"], options["profiles"], options["platforms"]),
         outputs=options["outputs"],
+        push=options["push"],
         force=options["force"],
         archive=read_archive_options(options),
         cache=options["cache"],
@@ -216,6 +219,7 @@ def _build_anew(
 
 
 def _laid_over(recipe: Recipe, wanted: _Wanted) -> Recipe:
+    from builder.oci import ImageReference  # noqa: PLC0415 (as in _build_anew)
     from builder.recipe.model import Unscannable  # noqa: PLC0415 (as in _build_anew)
     from builder.recipe.outputs import parse_output  # noqa: PLC0415 (as in _build_anew)
 
@@ -233,6 +237,10 @@ def _laid_over(recipe: Recipe, wanted: _Wanted) -> Recipe:
             if wanted.outputs
             else recipe.outputs
         )
+        if wanted.push:
+            outputs = tuple(dict.fromkeys((*outputs, parse_output("registry", Path.cwd()))))
+        if parse_output("registry", Path.cwd()) in outputs and not ImageReference.parse(recipe.name).registry:
+            raise click.UsageError(f"{recipe.name} names no registry to push to, as registry.example.com/x")
     except ValueError as error:
         raise click.UsageError(f"--to: {error}") from error
     return replace(recipe, scan=scan, outputs=outputs)

@@ -26,6 +26,7 @@ _COMMANDS = {
     "deps": "Show the libraries that a program would load, in any root folder.",
     "diff": "Say what differs between two images, recipes or root folders.",
     "plan": "Show what would be in an image, with sizes and reasons.",
+    "push": "Push an image to a registry, judged first.",
     "sbom": "Write the bill of materials of any image: CycloneDX or SPDX.",
     "scan": "Judge any image, archive or root folder.",
     "schema": "Print the JSON schema of recipes.",

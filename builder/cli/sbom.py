@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from builder.cli import machine
+from builder.cli.options import insecure_option
 
 if TYPE_CHECKING:
     from builder.sbom.bill import Bill
@@ -26,7 +27,15 @@ if TYPE_CHECKING:
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write it to a file.")
 @click.option("--platform", "platforms", multiple=True, help="OS/ARCH, where the reference holds several.")
-def command(reference: str, form: str, output: Path | None, *, platforms: tuple[str, ...]) -> None:
+@insecure_option
+def command(
+    reference: str,
+    form: str,
+    output: Path | None,
+    *,
+    platforms: tuple[str, ...],
+    insecure_registries: tuple[str, ...],
+) -> None:
     """Write the bill of materials of REFERENCE: an image as rootlet scan takes it, or a root folder.
 
     Equal images give equal bills: nothing in them depends on the day. Exit code 3: nothing is there.
@@ -35,7 +44,7 @@ def command(reference: str, form: str, output: Path | None, *, platforms: tuple[
     from builder.sbom.cyclonedx import cyclonedx  # noqa: PLC0415 (as above)
     from builder.sbom.spdx import spdx  # noqa: PLC0415 (as above)
 
-    bill = _bill(reference, platforms)
+    bill = _bill(reference, platforms, insecure_registries)
     text = spdx(bill) if form == "spdx" else cyclonedx(bill)
     if output:
         write_bytes(output, text.encode(errors="backslashreplace"))
@@ -43,12 +52,13 @@ def command(reference: str, form: str, output: Path | None, *, platforms: tuple[
         click.echo(text, nl=False)
 
 
-def _bill(reference: str, platforms: tuple[str, ...]) -> Bill:
+def _bill(reference: str, platforms: tuple[str, ...], insecure_registries: tuple[str, ...]) -> Bill:
     from builder.cli.subject import open_image_or_folder  # noqa: PLC0415 (imports of one command)
     from builder.image.contents import folder_contents, image_contents  # noqa: PLC0415 (as above)
     from builder.sbom.image import bill_of, identity_of, identity_of_folder  # noqa: PLC0415 (as above)
 
-    opened = open_image_or_folder(reference, {"platforms": platforms, "settings": (), "profiles": ()})
+    words = {"platforms": platforms, "settings": (), "profiles": ()}
+    opened = open_image_or_folder(reference, words | {"insecure_registries": insecure_registries})
     if isinstance(opened, Path):
         epoch = machine.source_date_epoch()
         moment = dt.datetime.fromtimestamp(int(machine.now()) if epoch is None else epoch, dt.UTC)

@@ -9,7 +9,8 @@ import click
 
 from builder.cli import machine
 from builder.cli.lint import enforce_lint, is_source, lint_source, render_lint
-from builder.cli.options import database_option, folders, today
+from builder.cli.options import database_option, folders, insecure_option, today
+from builder.cli.reach import reach
 from builder.cli.values import AGE, SEVERITY
 from builder.oci import Platform
 from builder.recipe.model import ScanPolicy, Severity, Unscannable
@@ -35,6 +36,7 @@ from builder.recipe.model import ScanPolicy, Severity, Unscannable
 )
 @click.option("--max-database-age", type=AGE, default="7d", show_default=True, help="7d, 12h or any.")
 @click.option("--platform", help="OS/ARCH, where the reference holds several.")
+@insecure_option
 @database_option
 @click.option(
     "--cache", type=click.Path(path_type=Path, file_okay=False), help="Cache folder [ROOTLET_CACHE]."
@@ -50,10 +52,17 @@ def command(  # noqa: PLR0913 (one parameter for each option)
     unscannable: str,
     max_database_age: int | None,
     platform: str | None,
+    insecure_registries: tuple[str, ...],
     database: Path | None,
     cache: Path | None,
 ) -> None:
-    """Judge REFERENCE: an OCI layout (oci:FOLDER[:TAG]), an archive, or a root folder (dir:FOLDER).
+    r"""Judge REFERENCE: an image wherever it is, or a root folder.
+
+    \b
+    registry.example.com/app:1    an image of a registry, by its whole name
+    oci:FOLDER[:TAG]              an OCI layout; also oci-archive:FILE, docker-archive:FILE
+    storage:NAME                  an image of the local container storage
+    dir:FOLDER                    a root folder
 
     A recipe (NAME.toml) or a Dockerfile is judged as it is written, without building anything.
 
@@ -77,8 +86,9 @@ def command(  # noqa: PLR0913 (one parameter for each option)
     )
     now = dt.datetime.fromtimestamp(int(machine.now()), tz=dt.UTC)
     wanted = _platform(platform)
+    images = {"cache": cache, "insecure_registries": insecure_registries}
     with Database.open(folders(cache, database)[1]) as data:
-        report = scan_reference(reference, data, platform=wanted, now=now)
+        report = scan_reference(reference, data, platform=wanted, now=now, reach=reach(images))
     verdict = judge(report, policy, today=today())
     colour = form == "table" and output is None and machine.colour()
     text = render_json(report, verdict) if form == "json" else render_table(report, verdict, colour=colour)

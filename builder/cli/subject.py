@@ -17,6 +17,7 @@ from builder.cli.options import (
     recipe_request,
     stack,
 )
+from builder.cli.reach import reach
 from builder.errors import ResolutionError, ScanError
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def open_image_or_folder(subject: str, options: Mapping[str, Any]) -> StoredImag
             raise click.UsageError(f"{name} belongs to a recipe, and {subject} is none (NAME.toml)")
     platform: Platform | None = platforms[0] if platforms else None
     try:
-        return open_reference(subject, platform=platform, purpose="looked at")
+        return open_reference(subject, platform=platform, purpose="looked at", reach=reach(options))
     except ScanError as error:
         raise ResolutionError(error.message, hint=error.hint) from error
 

@@ -18,17 +18,16 @@ from pathlib import Path
 from builder.errors import BuildError, MachineError
 from builder.files import write_bytes
 from builder.oci import ANNOTATION_REF_NAME, Descriptor
-from builder.stored.blob import TEMPORARY_PREFIX, blob_path, disk_errors, place_blob, read_blob
+from builder.stored.blob import TEMPORARY_PREFIX, blob_path, disk_errors, place_blob
+from builder.stored.blobs import FolderBlobs
+from builder.stored.closure import closure
 from builder.stored.fields import MAX_JSON, Object, canonical, parse_object, text
 from builder.stored.manifest import (
-    INDEX_TYPES,
     LAYOUT_BYTES,
     LAYOUT_VERSION,
-    MANIFEST_TYPES,
     descriptor_fields,
     index_bytes,
     parse_index,
-    parse_manifest,
     reference_name,
 )
 
@@ -48,7 +47,7 @@ def publish_layout(source: Path, descriptor: Descriptor, names: tuple[str, ...],
     for name in names:
         if not _NAME.fullmatch(name):
             raise BuildError(f"{name!a} cannot be the name of an image in a layout")
-    blobs = _closure(source / "blobs", descriptor)
+    blobs = closure(FolderBlobs(source), descriptor)
     bare = replace(descriptor, annotations=_without_name(descriptor))
     named = tuple(_with_name(bare, name) for name in dict.fromkeys(names)) or (bare,)
     with _locked(target):
@@ -66,7 +65,7 @@ def publish_layout(source: Path, descriptor: Descriptor, names: tuple[str, ...],
                 _unmake(target)
             raise
         replaced = tuple(entry for entry in old.entries if entry not in index.entries)
-        _remove(target, _only_of(target / "blobs", replaced, index.entries))
+        _remove(target, _only_of(target, replaced, index.entries))
 
 
 def layout_names(target: Path) -> tuple[str, ...]:
@@ -105,31 +104,6 @@ def _with_name(entry: Descriptor, name: str) -> Descriptor:
 def _is_kept(entry: Descriptor, bare: Descriptor, names: tuple[str, ...]) -> bool:
     name = reference_name(entry)
     return name not in names if name else entry.digest != bare.digest
-
-
-def _closure(blobs: Path, descriptor: Descriptor) -> tuple[Descriptor, ...]:
-    """Give everything that ``descriptor`` needs, itself last, each once. BuildError for damaged documents."""
-    found: dict[str, Descriptor] = {}
-    stack = [(descriptor, False)]
-    while stack:
-        one, expanded = stack.pop()
-        if expanded or str(one.digest) in found:
-            found.setdefault(str(one.digest), one)
-            continue
-        stack.append((one, True))
-        stack += [(part, False) for part in _parts(blobs, one)]
-    return tuple(found.values())
-
-
-def _parts(blobs: Path, descriptor: Descriptor) -> tuple[Descriptor, ...]:
-    if descriptor.media_type in INDEX_TYPES:
-        payload = read_blob(blobs, descriptor, limit=MAX_JSON)
-        return parse_index(payload, f"The index {descriptor.digest}")
-    if descriptor.media_type in MANIFEST_TYPES:
-        payload = read_blob(blobs, descriptor, limit=MAX_JSON)
-        manifest = parse_manifest(payload, f"The manifest {descriptor.digest}")
-        return (manifest.config, *manifest.layers)
-    return ()
 
 
 def _read_index(target: Path) -> _Index:
@@ -240,10 +214,12 @@ def _copy_blobs(source: Path, target: Path, blobs: tuple[Descriptor, ...], new: 
         new.extend(blob for blob in blobs if place_blob(source / "blobs", target / "blobs", blob))
 
 
-def _only_of(blobs: Path, replaced: tuple[Descriptor, ...], kept: tuple[Descriptor, ...]) -> list[Descriptor]:
+def _only_of(
+    target: Path, replaced: tuple[Descriptor, ...], kept: tuple[Descriptor, ...]
+) -> list[Descriptor]:
     try:
-        used = {str(blob.digest) for entry in kept for blob in _closure(blobs, entry)}
-        candidates = [blob for entry in replaced for blob in _closure(blobs, entry)]
+        used = {str(blob.digest) for entry in kept for blob in closure(FolderBlobs(target), entry)}
+        candidates = [blob for entry in replaced for blob in closure(FolderBlobs(target), entry)]
     except BuildError:
         # An entry of someone else that cannot be followed: nobody knows what it uses, so nothing goes.
         return []

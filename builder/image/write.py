@@ -33,6 +33,8 @@ class Image:
     layers: tuple[WrittenLayer, ...]
     directory: Path
     compressor: str
+    files: int
+    """Regular files and hard links that a container sees."""
 
     @property
     def blobs(self) -> tuple[Descriptor, ...]:
@@ -76,6 +78,7 @@ def write_image(plan: ImagePlan, *, compression: Compression, directory: Path, p
         layers=tuple(written),
         directory=directory,
         compressor=compressor_name(compression),
+        files=sum(layer.files for layer in written),
     )
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from builder.oci import ImageReference
 from builder.recipe import formats
-from builder.recipe.model import FileType
+from builder.recipe.model import FileType, OutputKind
 from builder.recipe.reading import Section
 from builder.recipe.stage_checks import check_stages
 from builder.recipe.tree import Node, Problems, nearest, show
@@ -32,6 +33,7 @@ def check_all(root: Section, problems: Problems) -> None:
     _check_numbers(root, problems)
     _check_config(root.section("config"), problems)
     _check_accounts(root, problems)
+    _check_outputs(root, problems)
 
 
 def _check_source(source: Section, problems: Problems) -> None:
@@ -116,6 +118,17 @@ def _check_config(config: Section, problems: Problems) -> None:
     healthcheck = config.section("healthcheck")
     if healthcheck.node.children and not healthcheck.values["test"]:
         problems.at(healthcheck.node, "is missing; expected the program that is run", child="test")
+
+
+def _check_outputs(root: Section, problems: Problems) -> None:
+    """Look for a push without a registry in the image's name."""
+    image, output = root.section("image"), root.section("output")
+    name = str(image.values["name"] or "")
+    if output.values["to"] is None or formats.image_name(name):
+        return
+    if OutputKind.REGISTRY.value in output.texts("to") and not ImageReference.parse(name).registry:
+        hint = f'the name {show(name)} has none, as "registry.example.com/{name}"'
+        problems.at(output.at("to"), f"the image cannot be pushed to a registry: {hint}")
 
 
 def _check_accounts(root: Section, problems: Problems) -> None:

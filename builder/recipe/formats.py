@@ -213,11 +213,11 @@ def signal(text: str) -> str:
 
 
 def output(text: str) -> str:
-    """Ask for where an approved image goes: ``oci:FOLDER``, ``docker-archive:FILE`` or ``storage``."""
+    """Ask for where an approved image goes: ``oci:FOLDER``, ``storage`` or the like."""
     try:
         parse_output(text, Path())
     except ValueError:
-        return f'expected "oci:FOLDER", "docker-archive:FILE" or "storage", found {show(text)}'
+        return f'expected "oci:FOLDER", "docker-archive:FILE", "storage" or "registry", found {show(text)}'
     return _no_control(text)
 
 

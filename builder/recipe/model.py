@@ -227,11 +227,12 @@ class OutputKind(enum.Enum):
     OCI_LAYOUT = "oci"
     DOCKER_ARCHIVE = "docker-archive"
     STORAGE = "storage"
+    REGISTRY = "registry"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
-    """One ``[output] to``: ``oci:FOLDER``, ``docker-archive:FILE`` or ``storage``."""
+    """One ``[output] to``: ``oci:FOLDER``, ``docker-archive:FILE``, ``storage`` or ``registry``."""
 
     kind: OutputKind
     path: Path | None = None

@@ -186,13 +186,13 @@ OUTPUT = Table(
             name="to",
             shape=ListOf(
                 of=Text(
-                    expected='"oci:FOLDER", "docker-archive:FILE" or "storage"',
+                    expected='"oci:FOLDER", "docker-archive:FILE", "storage" or "registry"',
                     rule=formats.output,
-                    later=("registry",),
                 ),
                 unique=True,
             ),
-            about="`oci:FOLDER`, `docker-archive:FILE`, `storage` (this machine's container storage)",
+            about="`oci:FOLDER`, `docker-archive:FILE`, `storage` (this machine's container storage), "
+            "`registry` (the one of the image's name)",
             otherwise='`["oci:dist/NAME"]`, NAME being the last part of the image\'s name',
         ),
         Key(

@@ -8,12 +8,13 @@ from builder.recipe.model import Output, OutputKind
 
 
 def parse_output(text: str, folder: Path) -> Output:
-    """Read ``oci:FOLDER``, ``docker-archive:FILE`` or ``storage``, from ``folder`` on; else ValueError."""
+    """Read ``oci:FOLDER``, ``docker-archive:FILE`` (from ``folder`` on), ``storage`` or ``registry``.
+
+    ValueError for anything else.
+    """
     kind, colon, path = text.partition(":")
-    if text == OutputKind.STORAGE.value:
-        return Output(kind=OutputKind.STORAGE)
+    if text in (OutputKind.STORAGE.value, OutputKind.REGISTRY.value):
+        return Output(kind=OutputKind(text))
     if kind in (OutputKind.OCI_LAYOUT.value, OutputKind.DOCKER_ARCHIVE.value) and colon and path.strip("/"):
         return Output(kind=OutputKind(kind), path=folder / path)
-    if kind == "registry":
-        raise ValueError(f"{text!r}: registries are not supported yet; push an oci:FOLDER with skopeo")
-    raise ValueError(f"{text!r}: expected oci:FOLDER, docker-archive:FILE or storage")
+    raise ValueError(f"{text!r}: expected oci:FOLDER, docker-archive:FILE, storage or registry")

@@ -89,9 +89,9 @@ def approve(
 ) -> ApprovedImage:
     """Let images through, all or none: the only maker of an :class:`ApprovedImage`.
 
-    Each report is judged here, and what was read must be what was written: the same DiffIDs, and as
-    many files as the layers hold. ``descriptor`` is what gets the name: the manifest of the only image, or an
-    index (in ``layout``) of exactly these. PolicyError or ScanError as :func:`enforce` says.
+    Each report is judged here, and what was read must be what was written: the same DiffIDs, and as many
+    files as a container of the image sees. ``descriptor`` is what gets the name: the manifest of the only
+    image, or an index (in ``layout``) of exactly these. PolicyError or ScanError as :func:`enforce` says.
     """
     if not candidates:
         raise ScanError("There is no image to approve")
@@ -133,10 +133,9 @@ def _check_read(candidate: Candidate) -> None:
             f"{report.subject}: the scan read other layers ({_digests(candidate.read)}) "
             f"than were written ({_digests(written)})"
         )
-    files = sum(layer.files for layer in image.layers)
-    if report.inventory.files != files:
+    if report.inventory.files != image.files:
         raise ScanError(
-            f"{report.subject}: the scan read {report.inventory.files} files, but {files} were written"
+            f"{report.subject}: the scan read {report.inventory.files} files, but {image.files} were written"
         )
 
 

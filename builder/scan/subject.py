@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from builder.errors import ScanError
 from builder.inventory.collect import take_inventory
 from builder.inventory.files import walk_root
-from builder.oci import Platform
+from builder.oci import ImageAddress, Platform
 from builder.scan.match import AdvisorySource, scan_inventory
 from builder.scan.model import ScanReport
 from builder.stored.read import StoredImage, open_image
 from builder.stored.tree import tree
 
 _PREFIXES = ("oci", "docker-archive", "oci-archive", "dir")
-_ELSEWHERE = ("docker", "docker-daemon", "containers-storage", "registry", "storage")
+_ELSEWHERE = ("docker", "registry")
+Reach = Callable[[ImageAddress, Platform | None], StoredImage]
+"""Gives an image that is no file of this machine, with all its layers."""
+
 _NO_ROOT = "the folder has no package, no program and names no distribution: it looks like no root folder"
 
 
@@ -26,15 +30,21 @@ def scan_image(image: StoredImage, source: AdvisorySource, *, subject: str, now:
 
 
 def scan_reference(
-    reference: str, source: AdvisorySource, *, platform: Platform | None, now: dt.datetime
+    reference: str,
+    source: AdvisorySource,
+    *,
+    platform: Platform | None,
+    now: dt.datetime,
+    reach: Reach | None = None,
 ) -> ScanReport:
     """Judge an image or a folder.
 
     ``reference`` is ``oci:FOLDER[:TAG]``, ``docker-archive:FILE[:NAME]``, ``oci-archive:FILE[:TAG]``,
-    ``dir:FOLDER``, or a path, whose kind is then found out. ScanError when nothing is there, BuildError when
+    ``dir:FOLDER``, or a path, whose kind is then found out; with ``reach`` also ``storage:NAME`` or the whole
+    name of an image of a registry. ScanError when nothing is there, BuildError when
     it is damaged. A folder that looks like no root folder has a gap: it is never a pass.
     """
-    opened = open_reference(reference, platform=platform)
+    opened = open_reference(reference, platform=platform, reach=reach)
     if isinstance(opened, Path):
         inventory = take_inventory(walk_root(opened))
         report = scan_inventory(inventory, source, subject=str(opened), now=now)
@@ -44,18 +54,34 @@ def scan_reference(
 
 
 def open_reference(
-    reference: str, *, platform: Platform | None, purpose: str = "scanned"
+    reference: str, *, platform: Platform | None, purpose: str = "scanned", reach: Reach | None = None
 ) -> StoredImage | Path:
     """Open an image, or give the path of a root folder; ``reference`` as :func:`scan_reference` takes it.
 
     ScanError when nothing is there ("so nothing was ``purpose``"), BuildError when it is damaged.
     """
     kind, path, name = split_reference(reference)
+    if reach is not None and (address := _elsewhere(reference, path)) is not None:
+        return reach(address, platform)
     if reference in {"", *(f"{prefix}:" for prefix in _PREFIXES)} or not path.exists():
         raise _nothing(reference, path, purpose)
     if kind == "dir" or (not kind and path.is_dir() and not (path / "index.json").is_file()):
         return path
     return open_image(path, name=name, platform=platform)
+
+
+def _elsewhere(reference: str, path: Path) -> ImageAddress | None:
+    """The address of an image in a registry or a storage, if that is what the words mean."""
+    if path.exists() or reference.partition(":")[0] in _PREFIXES:
+        return None
+    try:
+        address = ImageAddress.parse(reference, Path.cwd())
+    except ValueError:
+        return None
+    if address.reference is not None:
+        is_said = reference.partition(":")[0] in _ELSEWHERE
+        return address if address.reference.registry or is_said else None
+    return address if address.path is None else None
 
 
 def split_reference(reference: str) -> tuple[str, Path, str]:
@@ -75,12 +101,8 @@ def split_reference(reference: str) -> tuple[str, Path, str]:
 
 
 def _nothing(reference: str, path: Path, purpose: str) -> ScanError:
-    if reference.partition(":")[0] in _ELSEWHERE:
-        return ScanError(
-            f"{reference} is in a registry or a container storage, which are not {purpose} directly yet",
-            hint="copy it first with skopeo copy … oci:FOLDER, then name oci:FOLDER",
-        )
     known = f"{path} does not exist" if reference.partition(":")[2] or path.name else "No image is named"
     return ScanError(
-        f"{known}, so nothing was {purpose}", hint="give an OCI layout, an image archive or a root folder"
+        f"{known}, so nothing was {purpose}",
+        hint="give an OCI layout, an image archive, a root folder, or the whole name of a registry's image",
     )

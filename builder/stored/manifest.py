@@ -26,11 +26,16 @@ INDEX_TYPES = frozenset({MEDIA_TYPE_INDEX, "application/vnd.docker.distribution.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """One platform's image: its configuration and its layers, bottom first."""
+    """One platform's image: its configuration and its layers, bottom first.
+
+    ``subject``: the image that this is said of; ``artifact_type`` says what it is, "" for an image.
+    """
 
     config: Descriptor
     layers: tuple[Descriptor, ...]
     annotations: tuple[tuple[str, str], ...] = ()
+    artifact_type: str = ""
+    subject: Descriptor | None = None
 
 
 def manifest_bytes(manifest: Manifest) -> bytes:
@@ -43,6 +48,10 @@ def manifest_bytes(manifest: Manifest) -> bytes:
     }
     if manifest.annotations:
         document["annotations"] = dict(manifest.annotations)
+    if manifest.artifact_type:
+        document["artifactType"] = manifest.artifact_type
+    if manifest.subject is not None:
+        document["subject"] = descriptor_fields(manifest.subject)
     return canonical(document)
 
 

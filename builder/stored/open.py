@@ -51,13 +51,17 @@ class OpenedImage:
 
 
 def open_address(
-    address: ImageAddress, platform: Platform, door: ImageDoor, layers: LayerStore
+    address: ImageAddress, platform: Platform | None, door: ImageDoor, layers: LayerStore
 ) -> OpenedImage:
     """Find an image. ResolutionError when it is not there, or not for ``platform``.
+
+    Registries need a platform; elsewhere None stands for any.
 
     BuildError when it is damaged, MachineError when what holds it does not answer.
     """
     if address.reference is not None:
+        if platform is None:
+            raise ResolutionError(f"{address} may be there for several platforms, and none is named")
         remote = find_image(address.reference, platform, door)
         return OpenedImage(
             address=address,
@@ -71,7 +75,7 @@ def open_address(
     else:
         opened = _of_storage(address, door, layers)
     found = opened.image.config.platform
-    if found.architecture and not found.runs(platform):
+    if platform is not None and found.architecture and not found.runs(platform):
         raise ResolutionError(
             f"{address} is for {found}, not for {platform}",
             hint="name an image of that platform, or build for another with --platform",
@@ -130,7 +134,7 @@ def engine_reference(opened: OpenedImage, door: ImageDoor, folder: Path) -> str:
 # ---- files of this machine -----------------------------------------------------------------------------
 
 
-def _of_file(address: ImageAddress, path: Path, platform: Platform) -> OpenedImage:
+def _of_file(address: ImageAddress, path: Path, platform: Platform | None) -> OpenedImage:
     if not path.exists():
         raise ResolutionError(
             f"{address} is not there: {path} does not exist",

@@ -117,6 +117,7 @@ def stored_image(image: RemoteImage, door: ImageDoor) -> StoredImage:
             for layer, diff_id in pairs
         ),
         annotations=image.document.annotations,
+        config_blob=image.document.config,
     )
 
 

@@ -60,6 +60,8 @@ class StoredImage:
     layers: tuple[StoredLayer, ...]
     annotations: tuple[tuple[str, str], ...] = ()
     limits: Limits = Limits()
+    config_blob: Descriptor | None = None
+    """The configuration as a blob; None for a docker-archive."""
 
     def check_count(self, entries: int) -> None:
         """BuildError when so many entries are more than an image may have."""
@@ -258,6 +260,7 @@ def _open_layout(
         layers=layers,
         annotations=manifest.annotations,
         limits=limits,
+        config_blob=manifest.config,
     )
 
 

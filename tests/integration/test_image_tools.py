@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import tempfile
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +18,7 @@ from builder.recipe.model import Compression
 from builder.stored.read import files, open_image
 from builder.stored.tree import flatten
 from tests.support.images import demo_layer, folder, layer_of, pack, plain, plan_of, symlink, write
+from tests.support.registry import real_registry
 from tests.support.tools import need
 
 pytestmark = pytest.mark.tools
@@ -133,41 +130,8 @@ def test_skopeo_docker_archive_and_oci_archive_are_read(tmp_path: Path, image: I
 @pytest.fixture
 def registry(tmp_path: Path) -> Iterator[str]:
     """A registry of this test's own on a free port."""
-    need("docker-registry")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
-    settings = {
-        "version": 0.1,
-        "log": {"level": "error"},
-        "storage": {"filesystem": {"rootdirectory": f"{tmp_path}/registry"}},
-        "http": {"addr": address},
-    }
-    (tmp_path / "registry.yml").write_text(json.dumps(settings))
-    with (tmp_path / "registry.log").open("wb") as log:
-        server = subprocess.Popen(
-            ["docker-registry", "serve", f"{tmp_path}/registry.yml"],
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    try:
-        wait_for(f"http://{address}/v2/")
+    with real_registry(tmp_path) as address:
         yield address
-    finally:
-        server.terminate()
-        server.wait(10)
-
-
-def wait_for(address: str) -> None:
-    for _ in range(100):
-        try:
-            urllib.request.urlopen(address, timeout=5).close()
-        except urllib.error.URLError:
-            time.sleep(0.1)
-        else:
-            return
-    pytest.fail("the registry did not start")
 
 
 @pytest.mark.parametrize("compression", Compression)

@@ -249,7 +249,8 @@ WRONG: Mapping[str, Wrong] = {
         "14: scan.vex: is not supported yet",
         '16: layers.strategy: "by-owner" is not supported yet; this version knows "single"',
         "17: layers.budget: is not supported yet",
-        '19: output.to[0]: "registry" is not supported yet',
+        '19: output.to: the image cannot be pushed to a registry: the name "x" has none, '
+        'as "registry.example.com/x"',
         "20: output.sbom: is not supported yet",
         "21: output.report: is not supported yet",
         '23: sources.deps.type: "python" is not supported yet; '
@@ -470,8 +471,10 @@ WRONG: Mapping[str, Wrong] = {
     "ages and outputs": _wrong(
         '[scan]\nmax_database_age = "a week"\n[output]\nto = ["docker:x", "oci:", "storage", "storage"]\n',
         '4: scan.max_database_age: expected an age such as "7d" or "12h", or "any", found "a week"',
-        '6: output.to[0]: expected "oci:FOLDER", "docker-archive:FILE" or "storage", found "docker:x"',
-        '6: output.to[1]: expected "oci:FOLDER", "docker-archive:FILE" or "storage", found "oci:"',
+        '6: output.to[0]: expected "oci:FOLDER", "docker-archive:FILE", "storage" or "registry", '
+        'found "docker:x"',
+        '6: output.to[1]: expected "oci:FOLDER", "docker-archive:FILE", "storage" or "registry", '
+        'found "oci:"',
         '6: output.to[3]: "storage" stands here twice',
     ),
     "conditions that are none": _misshapen(

@@ -76,12 +76,13 @@ def test_what_is_no_address_is_a_wrong_command_line(
     assert f"{option} '{address}': expected an http" in capsys.readouterr().err
 
 
-def test_a_registry_as_output_is_not_supported_yet(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("option", [("--push",), ("--to", "registry")])
+def test_a_push_needs_a_registry_in_the_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: tuple[str, ...]
 ) -> None:
     (tmp_path / "r.toml").write_text('schema = 1\nname = "x"\n')
-    assert main.run(["build", "r.toml", "--to", "registry:x"]) == 2
-    assert "registries are not supported yet" in capsys.readouterr().err
+    assert main.run(["build", "r.toml", *option]) == 2
+    assert "x names no registry" in capsys.readouterr().err
 
 
 def test_the_hash_of_a_commit_outside_of_a_repository_says_why_it_is_unknown(

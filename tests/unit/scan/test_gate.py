@@ -233,9 +233,9 @@ def digest(letter: str) -> Digest:
 
 
 def image(*, files: tuple[int, ...] = (10,), manifest: str = "a") -> Image:
-    layers = tuple(SimpleNamespace(diff_id=digest("d"), files=count) for count in files)
+    layers = tuple(SimpleNamespace(diff_id=digest("d")) for _ in files)
     descriptor = Descriptor(media_type=MEDIA_TYPE_MANIFEST, digest=digest(manifest), size=3)
-    return cast("Image", SimpleNamespace(manifest=descriptor, layers=layers))
+    return cast("Image", SimpleNamespace(manifest=descriptor, layers=layers, files=sum(files)))
 
 
 def candidate(**changes: Any) -> Candidate:

@@ -35,8 +35,8 @@ def test_names_with_colons_follow_the_file_that_exists(tmp_path: Path) -> None:
         pytest.param("", "No image is named", id="nothing"),
         pytest.param("oci:", "No image is named", id="a kind alone"),
         pytest.param("/nowhere/at/all", "does not exist", id="a path to nothing"),
-        pytest.param("docker://mirror.test/api:1", "skopeo copy", id="a registry"),
-        pytest.param("containers-storage:localhost/api", "skopeo copy", id="a container storage"),
+        pytest.param("docker://mirror.test/api:1", "does not exist", id="a registry, without a way there"),
+        pytest.param("storage:localhost/api", "does not exist", id="a storage, without a way there"),
     ],
 )
 def test_what_is_not_there_is_not_scanned(
