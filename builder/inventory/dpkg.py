@@ -17,7 +17,7 @@ MAX_VERSION = 256
 
 _PARAGRAPH = re.compile(r"\n(?:[ \t\r]*\n)+")
 _FIELD = re.compile(
-    r"^(Package|Status|Version|Architecture|Source)[ \t]*:(.*)$", re.MULTILINE | re.IGNORECASE
+    r"^(Package|Status|Version|Architecture|Source|Maintainer)[ \t]*:(.*)$", re.MULTILINE | re.IGNORECASE
 )
 _BAD_LINE = re.compile(r"^(?![ \t#]|[!-9;-~]+[ \t]*:).+$", re.MULTILINE)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]{0,199}")
@@ -35,6 +35,7 @@ class StatusEntry:
     version: str
     architecture: str
     source: SourcePackage
+    maintainer: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +105,7 @@ def _entry(fields: dict[str, str]) -> StatusEntry:
         version=fields["Version"],
         architecture=fields.get("Architecture", ""),
         source=source_of(fields),
+        maintainer=fields.get("Maintainer", "")[:200],
     )
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from builder.errors import ScanError
+from builder.inventory.content import FilePart, Readable
 from builder.sysroot import Kind
 
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -34,8 +37,15 @@ class TreeFile(Protocol):
     def size(self) -> int:
         """Bytes of a regular file (-1 where nobody knows), 0 for the rest."""
 
+    @property
+    def layer(self) -> int | None:
+        """Number of the image's layer that it is in, 0 for the lowest; None outside of images."""
+
     def read(self, limit: int) -> bytes:
         """At most the first ``limit`` bytes of a regular file; OSError when it cannot be read."""
+
+    def content(self) -> AbstractContextManager[Readable]:
+        """All bytes of a regular file, any part of them; OSError when it cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +59,23 @@ class RootFile:
     place: str
     """Where it is on this machine; never built from a link's target."""
     problem: OSError | None = None
+
+    @property
+    def layer(self) -> None:
+        """None: a folder has no layers."""
+        return
+
+    @contextlib.contextmanager
+    def content(self) -> Iterator[Readable]:
+        """Open the file; no link is followed. OSError when it cannot be read."""
+        if self.problem is not None:
+            raise self.problem
+        descriptor = os.open(self.place, _OPEN)
+        try:
+            status = os.fstat(descriptor)
+            yield FilePart(descriptor, status.st_size if stat.S_ISREG(status.st_mode) else 0)
+        finally:
+            os.close(descriptor)
 
     def read(self, limit: int) -> bytes:
         """Give the first bytes; no link is followed, and no pipe that took the file's place is waited for."""

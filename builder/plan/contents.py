@@ -5,12 +5,10 @@ from __future__ import annotations
 import difflib
 import os.path
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from builder.dpkg.control import SourcePackage
-from builder.inventory.dpkg import StatusEntry
 from builder.inventory.model import Component, ComponentKind, Distribution, Inventory
-from builder.inventory.purl import deb_purl
+from builder.inventory.purl import component_purl
 from builder.plan.model import ImagePlan, PlannedPackage
 from builder.reason import Reason
 from builder.sysroot import Kind, Node, Sysroot, glob_pattern
@@ -181,20 +179,15 @@ def _inventory(plan: ImagePlan) -> Inventory:
 
 
 def _component(package: PlannedPackage, distribution: Distribution | None) -> Component:
-    entry = StatusEntry(
-        name=package.name,
-        version=package.version,
-        architecture=package.architecture,
-        source=SourcePackage(package.source_name, package.source_version),
-    )
-    return Component(
+    component = Component(
         kind=ComponentKind.DEB,
         name=package.name,
         version=package.version,
         architecture=package.architecture,
         source_name=package.source_name,
         source_version=package.source_version,
-        purl=deb_purl(entry, distribution),
+        purl="",
         evidence=(),
         files=package.files,
     )
+    return replace(component, purl=component_purl(component, distribution))

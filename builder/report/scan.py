@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from builder.inventory.model import Inventory
+from builder.inventory.model import Component, Inventory
 from builder.recipe.model import Ignore, Severity
 
 _COLOURS = {
@@ -200,7 +201,10 @@ def render_json(scan: Scan, verdict: Judgement | None = None) -> str:
     ``schema``: 2; ``subject``; ``passed`` (null without a verdict), ``reasons``, ``warnings``,
     ``unscannable``: texts; ``distribution``: null or ``id``, ``version``, ``name``; ``databases``:
     ``ecosystem``, ``source``, ``date`` (RFC 3339, UTC), ``age`` (seconds), ``records``, ``partial``;
-    ``inventory``: ``packages``, ``files``, ``elf_files`` (numbers), ``unowned_elf`` (paths); ``counts``:
+    ``inventory``: ``packages``, ``files``, ``elf_files`` (numbers), ``ecosystems`` (purl type → packages),
+    ``unowned_elf`` (paths), ``components``: ``ecosystem``, ``name``, ``version``, ``purl``, ``evidence``
+    (paths), ``layer`` (0 is the lowest; null outside of images), ``owner`` (null or a package),
+    ``development``, ``claimed`` (by a bill of materials only); ``counts``:
     severity → number of findings that are not waived, severities without any left out; ``findings``: ``id``,
     ``aliases``, ``severity``, ``status`` (raw), ``ecosystem``, ``package``, ``version``, ``architecture``,
     ``purl``, ``source``, ``source_version``, ``fixed`` (null where nothing mends it), ``cvss`` (null or
@@ -270,10 +274,25 @@ def _summary(scan: Scan, findings: Iterable[FindingRow], *, colour: bool) -> str
     parts = [f"{count} {severity.name.lower()}" for severity, count in _counts(found)]
     waived = sum(finding.ignored is not None for finding in found)
     parts += [f"{waived} waived"] if waived else []
-    packages = len(scan.inventory.components)
-    text = f"{clean(scan.subject)}{name}: {_many(packages, 'package')}, {_many(len(found), 'finding')}"
+    text = f"{clean(scan.subject)}{name}: {_packages(scan.inventory)}, {_many(len(found), 'finding')}"
     text += f": {', '.join(parts)}" if parts else ""
     return f"{_BOLD}{text}{_PLAIN}" if colour else text
+
+
+def _packages(inventory: Inventory) -> str:
+    kinds = ecosystems(inventory)
+    text = _many(len(inventory.components), "package")
+    # Debian's packages alone are the usual case, which needs no words.
+    return (
+        text
+        if kinds.keys() <= {"deb"}
+        else f"{text} ({', '.join(f'{n} {kind}' for kind, n in kinds.items())})"
+    )
+
+
+def ecosystems(inventory: Inventory) -> dict[str, int]:
+    """How many packages of each kind there are, by the type of their purl."""
+    return dict(Counter(component.kind.value for component in inventory.components))
 
 
 def _data(databases: Iterable[DataSource]) -> list[str]:
@@ -317,9 +336,25 @@ def _database_fields(database: DataSource) -> dict[str, object]:
 def _inventory_fields(inventory: Inventory) -> dict[str, object]:
     return {
         "packages": len(inventory.components),
+        "ecosystems": ecosystems(inventory),
         "files": inventory.files,
         "elf_files": inventory.elf_files,
         "unowned_elf": [clean(path) for path in inventory.unowned_elf],
+        "components": [_component_fields(component) for component in inventory.components],
+    }
+
+
+def _component_fields(component: Component) -> dict[str, object]:
+    return {
+        "ecosystem": component.kind.value,
+        "name": component.name,
+        "version": component.version,
+        "purl": component.purl,
+        "evidence": [clean(path) for path in component.evidence],
+        "layer": component.layer,
+        "owner": component.owner or None,
+        "development": component.development,
+        "claimed": component.claimed,
     }
 
 

@@ -41,12 +41,13 @@ def scan_reference(
 
     ``reference`` is ``oci:FOLDER[:TAG]``, ``docker-archive:FILE[:NAME]``, ``oci-archive:FILE[:TAG]``,
     ``dir:FOLDER``, or a path, whose kind is then found out; with ``reach`` also ``storage:NAME`` or the whole
-    name of an image of a registry. ScanError when nothing is there, BuildError when
-    it is damaged. A folder that looks like no root folder has a gap: it is never a pass.
+    name of an image of a registry. ScanError when nothing is there, BuildError when it is damaged. In a
+    folder that is no root file system the lock files of an application count; one that has nothing of either
+    has a gap: it is never a pass.
     """
     opened = open_reference(reference, platform=platform, reach=reach)
     if isinstance(opened, Path):
-        inventory = take_inventory(walk_root(opened))
+        inventory = take_inventory(walk_root(opened), development=True)
         report = scan_inventory(inventory, source, subject=str(opened), now=now)
         known = inventory.components or inventory.elf_files or inventory.distribution or not inventory.files
         return report if known else replace(report, unscannable=(*report.unscannable, _NO_ROOT))

@@ -6,12 +6,14 @@ say so. Of other formats nothing is said: a Debian image has no place for their 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from builder.inventory.collect import MAX_DATABASE_FILE, take_owned_inventory
+from builder.inventory.collect import MAX_DATABASE_FILE, take_system_inventory
+from builder.inventory.content import FilePart, Readable
 from builder.inventory.model import Component, ComponentKind
 from builder.sysroot import Content, Kind, Node, Package
 
@@ -28,7 +30,7 @@ _ADDED = re.compile(
 def with_owners(nodes: Iterable[Node]) -> tuple[tuple[Node, ...], tuple[Package, ...]]:
     """The nodes with the packages that own them, and these packages, which have no nodes themselves."""
     plain = tuple(nodes)
-    inventory, owners = take_owned_inventory(_File(node) for node in plain)
+    inventory, owners = take_system_inventory(_File(node) for node in plain)
     newest: dict[str, int] = {}
     for node in plain:
         if owner := owners.get(node.path):
@@ -121,13 +123,32 @@ class _File:
     def size(self) -> int:
         return self.node.content.size if self.node.content is not None else 0
 
+    @property
+    def layer(self) -> None:
+        return
+
+    @contextlib.contextmanager
+    def content(self) -> Iterator[Readable]:
+        content = self.node.content
+        if content is None:
+            yield b""
+            return
+        with _opened(content) as number:
+            yield FilePart(number, content.size, content.offset)
+
     def read(self, limit: int) -> bytes:
         return _first(self.node.content, limit) if self.node.content is not None else b""
 
 
 def _first(content: Content, limit: int) -> bytes:
+    with _opened(content) as number:
+        return os.pread(number, min(limit, content.size), content.offset)
+
+
+@contextlib.contextmanager
+def _opened(content: Content) -> Iterator[int]:
     number = os.open(content.store, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        return os.pread(number, min(limit, content.size), content.offset)
+        yield number
     finally:
         os.close(number)

@@ -7,12 +7,14 @@ has read bytes that nobody vouched for.
 
 from __future__ import annotations
 
+import contextlib
 import enum
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from builder.errors import BuildError
+from builder.inventory.content import IN_MEMORY, Readable, spooled
 from builder.oci import Descriptor, Platform
 from builder.stored.blobs import BlobSource, open_blobs, read_json_blob, read_section
 from builder.stored.config import ConfigFile, parse_config
@@ -94,6 +96,15 @@ class ImageFile:
     def read(self, limit: int) -> bytes:
         """Give the first bytes, at most ``limit``; may be called again. ValueError after moving on."""
         return self.payload.peek(limit) if self.payload is not None else b""
+
+    @contextlib.contextmanager
+    def content(self) -> Iterator[Readable]:
+        """Give all the bytes, any part of them. A large file waits on the disk: OSError without room."""
+        if self.size <= IN_MEMORY:
+            yield self.read(self.size)
+        else:
+            with spooled(self.chunks()) as content:
+                yield content
 
     def chunks(self) -> Iterator[bytes]:
         """Give all the bytes, once. ValueError after moving on, or when they were taken."""

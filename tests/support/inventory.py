@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from builder.inventory.content import Readable
 from builder.sysroot import Kind
 
 ELF = b"\x7fELF\x02\x01\x01" + bytes(57)
@@ -19,10 +21,17 @@ class MemoryFile:
     payload: bytes = b""
     error: OSError | None = None
     declared: int = -1
+    layer: int | None = None
 
     @property
     def size(self) -> int:
         return len(self.payload) if self.declared < 0 else self.declared
+
+    @contextlib.contextmanager
+    def content(self) -> Iterator[Readable]:
+        if self.error is not None:
+            raise self.error
+        yield self.payload
 
     def read(self, limit: int) -> bytes:
         if self.error is not None:

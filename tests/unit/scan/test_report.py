@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from builder.inventory.model import ComponentKind
 from builder.recipe.model import Ignore, ScanPolicy, Severity
 from builder.report.scan import render_json, render_table
 from builder.scan.gate import judge
@@ -119,7 +120,7 @@ def test_json_says_everything() -> None:
         "summary": "",
         "ignored": {"reason": "not reachable", "expires": "2026-12-31"},
     }
-    del document["findings"]
+    del document["findings"], document["inventory"]["components"]
     assert document == {
         "schema": 2,
         "subject": "oci:dist/redis",
@@ -138,7 +139,13 @@ def test_json_says_everything() -> None:
                 "partial": False,
             }
         ],
-        "inventory": {"packages": 2, "files": 10, "elf_files": 2, "unowned_elf": []},
+        "inventory": {
+            "packages": 2,
+            "ecosystems": {"deb": 2},
+            "files": 10,
+            "elf_files": 2,
+            "unowned_elf": [],
+        },
         "counts": {"high": 1, "unknown": 1},
     }
 
@@ -154,3 +161,29 @@ def test_json_without_a_verdict_has_no_answer() -> None:
 )
 def test_the_age_of_the_data_in_words(age: int, words: str) -> None:
     assert words in render_table(report(databases=(replace(DATABASE, age=age),)))
+
+
+def test_what_was_found_is_said_by_ecosystem() -> None:
+    module = replace(
+        component("a/b", "1.0.0", "a/b"),
+        kind=ComponentKind.GO,
+        purl="pkg:golang/a/b@v1.0.0",
+        evidence=("/app",),
+        layer=2,
+        claimed=True,
+    )
+    found = report(inventory=inventory([component("bash"), component("zlib1g"), module]), findings=())
+    assert "3 packages (2 deb, 1 golang), 0 findings" in render_table(found)
+    document = json.loads(render_json(found))
+    assert document["inventory"]["ecosystems"] == {"deb": 2, "golang": 1}
+    assert document["inventory"]["components"][2] == {
+        "ecosystem": "golang",
+        "name": "a/b",
+        "version": "1.0.0",
+        "purl": "pkg:golang/a/b@v1.0.0",
+        "evidence": ["/app"],
+        "layer": 2,
+        "owner": None,
+        "development": False,
+        "claimed": True,
+    }
