@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+
+from zlib_ng import zlib_ng
 
 from builder.inventory.content import Readable
 from builder.inventory.model import ComponentKind
@@ -59,12 +60,12 @@ class Found:
 
 def packed(paths: Iterable[str]) -> bytes:
     """Pack a list of paths: a tree of thousands of packages lists hundreds of thousands of them."""
-    return zlib.compress("\n".join(paths).encode("utf-8", "surrogateescape"), 1)
+    return zlib_ng.compress("\n".join(paths).encode("utf-8", "surrogateescape"), 1)
 
 
 def unpacked(paths: bytes) -> list[str]:
     """Give the paths that :func:`packed` packed."""
-    text = zlib.decompress(paths).decode("utf-8", "surrogateescape")
+    text = zlib_ng.decompress(paths).decode("utf-8", "surrogateescape")
     return text.split("\n") if text else []
 
 

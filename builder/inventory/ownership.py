@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from builder.inventory.dpkg import parse_diversions
 from builder.inventory.model import ComponentKind
 from builder.inventory.system import SystemPackage
-from builder.inventory.tree import DIVERSIONS, Tree
+from builder.inventory.tree import DIVERSIONS, INFO, Tree
 
 _MAX_LINKS = 8
 
@@ -21,6 +21,7 @@ class Ownership:
         self._prefixes: dict[str, str] = {}
         self._diverted = parse_diversions(tree.kept.get(DIVERSIONS, ""))
         self._counts = [self._take(number, one) for number, one in enumerate(installed, 1)]
+        self._take_scripts()
         self._numbers = {id(one): number for number, one in enumerate(installed)}
 
     def owner_of(self, path: str) -> SystemPackage | None:
@@ -50,6 +51,18 @@ class Ownership:
                 seen.add(there)
                 regular[there] = number
         return len(seen)
+
+    def _take_scripts(self) -> None:
+        """Give maintainer scripts to their packages: one may be a program (bash.preinst)."""
+        names = {
+            one.package.name: number
+            for number, one in enumerate(self._installed, 1)
+            if one.package.kind is ComponentKind.DEB
+        }
+        for path in self._tree.elf:
+            if path.startswith(INFO):
+                name = path[len(INFO) :].rpartition(".")[0].partition(":")[0]
+                self._tree.regular[path] = names.get(name, 0)
 
     def _undiverted(self, path: str, package: str) -> str:
         moved = self._diverted.get(path)

@@ -47,6 +47,8 @@ def _cyclonedx(components: object, depth: int) -> Iterator[Package]:
     if depth > _MAX_DEPTH:
         return
     for one in objects(components):
+        if one.get("scope") == "excluded":  # it was needed to build, and is not inside
+            continue
         extra = {
             str(pair.get("name", "")).removeprefix(_TRIVY): pair.get("value")
             for pair in objects(one.get("properties"))

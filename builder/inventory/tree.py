@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass, field
+
+from zlib_ng import zlib_ng
 
 from builder.inventory.found import Found
 
@@ -67,9 +68,9 @@ def is_kept(path: str) -> bool:
 
 def pack_list(payload: bytes) -> bytes:
     """Pack a file list: a tree of thousands of packages has as many of them."""
-    return zlib.compress(payload, 1)
+    return zlib_ng.compress(payload, 1)
 
 
 def list_text(packed: bytes) -> str:
     """Give the text of a packed file list."""
-    return zlib.decompress(packed).decode(errors="surrogateescape")
+    return zlib_ng.decompress(packed).decode(errors="surrogateescape")

@@ -144,7 +144,7 @@ class Above:
 
     def hides(self, path: str) -> bool:
         """Say whether ``path`` of the next lower layer cannot be seen."""
-        if not self._seen:
+        if not self._seen and not self._closed:
             return False
         return path in self._seen or (path != "/" and self._is_covered(path.rpartition("/")[0] or "/"))
 

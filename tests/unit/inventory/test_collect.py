@@ -321,3 +321,21 @@ def test_the_order_of_the_tree_does_not_matter() -> None:
     for seed in range(10):
         random.Random(seed).shuffle(files)  # noqa: S311 (a test's order, not a secret)
         assert take_inventory(files) == expected
+
+
+def test_a_maintainer_script_that_is_a_program_belongs_to_its_package() -> None:
+    found = inventory(
+        {STATUS: paragraph("bash", "5.1-2"), INFO + "bash.preinst": ELF, INFO + "x.preinst": ELF}
+    )
+    assert found.unowned_elf == (INFO + "x.preinst",)
+
+
+def test_file_lists_of_status_d_packages_may_lie_in_info() -> None:
+    found = inventory(
+        {
+            STATUS_D + "libssl3": paragraph("libssl3t64", "3.5.1-1", Status=""),
+            INFO + "libssl3t64.md5sums": f"{SUM}  usr/lib/libssl.so.3\n",
+            "/usr/lib/libssl.so.3": ELF,
+        }
+    )
+    assert found.unowned_elf == ()

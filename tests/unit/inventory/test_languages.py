@@ -295,6 +295,7 @@ BILL = {
             ],
         },
         {"purl": "pkg:github/a/b@1"},
+        {"purl": "pkg:cargo/cc@1.0.0", "scope": "excluded"},
         {"name": "without a purl"},
     ],
 }
