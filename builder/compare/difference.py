@@ -2,7 +2,7 @@
 
 Files are compared by type, mode, owner, content, link target and extended attributes. Times are compared
 only when they are asked for, and of the configuration what decides how a container starts. ``""`` and ``/``
-are one work folder, and a port without a protocol is TCP: engines say so (config.md).
+are one work folder, a port without a protocol is TCP, no PATH is the usual one: so say config.md and engines.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from builder.inventory.model import Component
 from builder.oci import ImageConfig
 from builder.sysroot import Kind
 
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""What Docker, podman and containerd set for a container whose image has no PATH, and builders write down."""
 _TIMES = "mtime"
 
 
@@ -142,7 +144,7 @@ def _same_words(config: ImageConfig) -> dict[str, object]:
         "workdir": config.workdir or "/",
         "ports": tuple(sorted(port if "/" in port else f"{port}/tcp" for port in config.ports)),
         "volumes": tuple(sorted(volume.rstrip("/") or "/" for volume in config.volumes)),
-        "env": dict(config.env),
+        "env": {"PATH": DEFAULT_PATH, **dict(config.env)},
         "labels": dict(config.labels),
     }
 

@@ -104,6 +104,15 @@ def compressor(compression: Compression) -> Compressor:
     return Zstd()
 
 
+def smallest_gzip(payload: bytes) -> bytes:
+    """Give ``payload`` as one gzip member, as small as DEFLATE makes it: for text that holds it in base64."""
+    packer = Gzip()
+    deflate = zlib_ng.compressobj(9, zlib_ng.DEFLATED, -15)
+    body = deflate.compress(payload) + deflate.flush(zlib_ng.Z_FULL_FLUSH)
+    packer.join(zlib_ng.crc32(payload), len(payload))
+    return packer.head + body + packer.tail()
+
+
 def compressor_name(compression: Compression) -> str:
     """Tell what decides the blob's bytes besides the tar: library, version, level and block size."""
     if compression is Compression.GZIP:

@@ -1,0 +1,66 @@
+"""Owners, modes and times: what is usual for everything first, then each exception by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from builder.containerfile.origins import Taken
+from builder.containerfile.quote import shell_word
+from builder.containerfile.script import Command, comment
+from builder.plan.model import Entry
+from builder.sysroot import Kind
+
+_FOLDER, _MADE = 0o755, 0o644
+_SPECIAL = 0o7000
+"""Bits that chown(2) takes away from a file."""
+
+
+def rights_commands(
+    entries: Sequence[Entry], taken: Iterable[Taken], local: frozenset[str]
+) -> Iterator[Command]:
+    """Give everything below the current folder to root, then set what differs for ``entries``, which lie there.
+
+    ``local`` are the paths that come from the build context, whose modes nobody knows beforehand.
+    """
+    yield Command(
+        start="chown -hR 0:0 .", comments=comment("Everything is root's, and folders are 0755; but:")
+    )
+    yield Command(start="find . -type d -exec chmod 0755 {} +")
+    modes = {one.entry.path: one.node.mode for one in taken if one.entry.path not in local}
+    yield from _owners(entries)
+    yield from _modes(entries, modes, local)
+
+
+def time_commands(created: int) -> Iterator[Command]:
+    """Give everything the image's time, as rootlet build does."""
+    words = "The newest file of the packages decides the time of everything: the image is reproducible."
+    yield Command(start=f"find . -exec touch -hd @{created} {{}} +", comments=comment(words))
+
+
+def _owners(entries: Iterable[Entry]) -> Iterator[Command]:
+    groups: dict[tuple[int, int], list[str]] = {}
+    for entry in entries:
+        if (entry.uid, entry.gid) != (0, 0) and not entry.hardlink:
+            groups.setdefault((entry.uid, entry.gid), []).append(_place(entry))
+    for (uid, gid), paths in sorted(groups.items()):
+        yield Command(start=f"chown -h {uid}:{gid}", words=tuple(map(shell_word, paths)))
+
+
+def _modes(entries: Iterable[Entry], modes: dict[str, int], local: frozenset[str]) -> Iterator[Command]:
+    groups: dict[int, list[str]] = {}
+    for entry in entries:
+        if entry.kind is not Kind.SYMLINK and not entry.hardlink and _needs_mode(entry, modes, local):
+            groups.setdefault(entry.mode, []).append(_place(entry))
+    for mode, paths in sorted(groups.items()):
+        yield Command(start=f"chmod {mode:04o}", words=tuple(map(shell_word, paths)))
+
+
+def _needs_mode(entry: Entry, modes: dict[str, int], local: frozenset[str]) -> bool:
+    if entry.kind is Kind.DIRECTORY:
+        return entry.mode != _FOLDER
+    usual = modes.get(entry.path, _MADE)
+    return entry.path in local or entry.mode != usual or bool(entry.mode & _SPECIAL)
+
+
+def _place(entry: Entry) -> str:
+    return entry.path[1:] or "."
