@@ -57,7 +57,7 @@ def _snapshot(subject: str, options: dict[str, Any], *, quiet: bool) -> Snapshot
     from builder.compare import snapshot  # noqa: PLC0415 (imports of one command)
 
     if is_recipe(subject):
-        plan = plan_one(subject, options, quiet=quiet).plan
+        plan = plan_one(subject, options, quiet=quiet).planned.plan
         return snapshot.planned_snapshot(plan, subject=f"{subject} ({plan.platform})")
     opened = open_image_or_folder(subject, _of_image(options))
     if isinstance(opened, Path):

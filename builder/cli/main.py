@@ -25,6 +25,7 @@ _COMMANDS = {
     "database": "Vulnerability data: update, import, status.",
     "deps": "Show the libraries that a program would load, in any root folder.",
     "diff": "Say what differs between two images, recipes or root folders.",
+    "dockerfile": "Write an image as one multi-stage Dockerfile.",
     "plan": "Show what would be in an image, with sizes and reasons.",
     "push": "Push an image to a registry, judged first.",
     "sbom": "Write the bill of materials of any image: CycloneDX or SPDX.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +25,11 @@ if TYPE_CHECKING:
     from builder.oci import Platform
     from builder.pipeline import Planned
     from builder.plan.contents import Contents
+    from builder.recipe.load import Document
     from builder.report.why import Findings
     from builder.scan.model import Finding
     from builder.stored.read import StoredImage
+    from builder.workshop import Workshop
 
 subject_arguments = stack(
     [
@@ -41,18 +44,28 @@ def is_recipe(subject: str) -> bool:
     return subject.endswith(".toml") and not Path(subject).is_dir()
 
 
-def plan_one(subject: str, options: Mapping[str, Any], *, quiet: bool) -> Planned:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedRecipe:
+    """A recipe that was planned for one platform, what it was read from, and what the machine lends to it."""
+
+    planned: Planned
+    document: Document
+    workshop: Workshop
+
+
+def plan_one(subject: str, options: Mapping[str, Any], *, quiet: bool) -> PlannedRecipe:
     """The plan of a recipe for one platform. UsageError when it has several and none was chosen."""
-    return plan_subject(subject, options, quiet=quiet, most=1)[0]
+    return _plan(subject, options, quiet=quiet, most=1)[0]
 
 
-def plan_subject(
+def plan_subject(subject: str, options: Mapping[str, Any], *, quiet: bool) -> list[Planned]:
+    """The plans of a recipe, one a platform. Raises what planning raises."""
+    return [one.planned for one in _plan(subject, options, quiet=quiet)]
+
+
+def _plan(
     subject: str, options: Mapping[str, Any], *, quiet: bool, most: int | None = None
-) -> list[Planned]:
-    """The plans of a recipe, one a platform. Raises what planning raises.
-
-    UsageError, before anything is planned, when it is for more than ``most`` platforms.
-    """
+) -> list[PlannedRecipe]:
     from builder.cli.workshop import MachineOptions, load_recipe, make_workshop  # noqa: PLC0415 (recipes only)
     from builder.pipeline import plan_recipe  # noqa: PLC0415 (as above)
 
@@ -67,7 +80,12 @@ def plan_subject(
         workshop = make_workshop(
             MachineOptions(archive=archive, cache=options["cache"], database=None), display
         )
-        return [plan_recipe(document.recipe(platform), workshop) for platform in document.platforms]
+        return [
+            PlannedRecipe(
+                planned=plan_recipe(document.recipe(platform), workshop), document=document, workshop=workshop
+            )
+            for platform in document.platforms
+        ]
     finally:
         display.close()
 

@@ -1,4 +1,4 @@
-"""What rootlet makes itself, and a stage has nothing to copy it from: readable where a person may want to read it.
+"""What rootlet makes itself: readable where a person may want to read it.
 
 Short texts are printed line by line. The rest (package records, reasons, caches, bundles) travels in one tar
 archive, compressed, in base64. Its headers are those of the layer writer, so owners and modes are exact.
@@ -7,15 +7,19 @@ archive, compressed, in base64. Its headers are those of the layer writer, so ow
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
+from builder.containerfile.origins import Origin
 from builder.containerfile.quote import shell_word, writable
 from builder.containerfile.script import MOST_BYTES, Command, Run, comment
 from builder.image.compress import smallest_gzip
-from builder.image.tar import END, padding, tar_header
+from builder.image.tar import END, tar_header
 from builder.plan.model import Entry
 from builder.reason import Reason, ReasonKind
-from builder.sysroot import Content, Kind, read_content
+from builder.runtime import certificates
+from builder.stored.untar import padding
+from builder.sysroot import Content, Node, read_content
 
 _MOST_TEXT = 8 << 10
 _MOST_LINE = 500
@@ -54,9 +58,50 @@ def text_commands(entries: Iterable[Entry]) -> Iterator[Command]:
             yield Command(start="printf '%s\\n'", words=tuple(words), end=target, comments=comments)
         if last or not words:
             tail = f">{target}" if words else target
-            yield Command(
-                start=f"printf %s {shell_word(last)} {tail}", comments=() if words else comments
-            )
+            yield Command(start=f"printf %s {shell_word(last)} {tail}", comments=() if words else comments)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bundle:
+    """A file that is nothing but other files of ``origin`` one after the other."""
+
+    entry: Entry
+    origin: Origin
+    nodes: tuple[Node, ...]
+
+
+def bundles(entries: Iterable[Entry], origins: Iterable[Origin]) -> dict[str, Bundle]:
+    """Bundles of certificates, by path."""
+    found: dict[str, Bundle] = {}
+    by_name = {origin.folder.rpartition("/")[2]: origin for origin in origins}
+    for entry in entries:
+        origin = by_name.get(entry.package)
+        if entry.path != certificates.BUNDLE or origin is None or is_text(entry):
+            continue
+        nodes = sorted((node for node in origin.nodes if certificates.is_certificate(node)), key=_path)
+        if all(writable(node.path) for node in nodes) and _joined(nodes) == entry.content:
+            found[entry.path] = Bundle(entry=entry, origin=origin, nodes=tuple(nodes))
+    return found
+
+
+def bundle_commands(found: Mapping[str, Bundle]) -> Iterator[Command]:
+    """Join the files of each bundle, by name: that is what the image trusts."""
+    for one in found.values():
+        folder = _common(one.nodes)
+        yield Command(
+            start=f"env -C {shell_word(one.origin.folder + folder)} cat",
+            words=tuple(shell_word(node.path[len(folder) + 1 :]) for node in one.nodes),
+            end=f"> {shell_word(one.entry.path[1:])}",
+            comments=comment(f"{one.entry.path}: {one.entry.reason}"),
+        )
+
+
+def _joined(nodes: Iterable[Node]) -> bytes:
+    return b"".join(read_content(node.content) for node in nodes if node.content is not None)
+
+
+def _path(node: Node) -> str:
+    return node.path
 
 
 def link_commands(entries: Iterable[Entry]) -> Iterator[Command]:
@@ -93,8 +138,9 @@ def archive_runs(entries: Sequence[Entry], created: int) -> Iterator[Run]:
     step = MOST_BYTES // (_COLUMNS + 16)
     title = comment(
         f"{len(entries)} files that rootlet makes for programs, as a tar archive (gzip, base64). To look "
-        f"into it: build the stage and run tar -tvf {ARCHIVE}"
+        f"into it: build the stage and run tar -tvf {ARCHIVE}. It holds"
     )
+    title += archive_listing(entries)
     for at in range(0, len(lines), step):
         redirection = f"> {_ENCODED}" if not at else f">> {_ENCODED}"
         command = Command(start="printf %s", words=tuple(lines[at : at + step]), end=redirection)
@@ -112,7 +158,7 @@ def archive_listing(entries: Iterable[Entry]) -> tuple[str, ...]:
     groups: dict[str, list[Entry]] = {}
     for entry in entries:
         groups.setdefault(_kind_words(entry.reason), []).append(entry)
-    lines = []
+    lines: list[str] = []
     for words, group in groups.items():
         place = group[0].path if len(group) == 1 else f"{len(group)} in {_common(group)}"
         lines += comment(f"  {words}: {place}")
@@ -127,7 +173,7 @@ def stamp_commands(entries: Iterable[Entry], created: int) -> Iterator[Command]:
     for entry in entries:
         path = shell_word(entry.path[1:])
         header = base64.b64encode(tar_header(entry, created)).decode()
-        lines = tuple(header[at : at + _COLUMNS] for at in range(0, len(header), _COLUMNS))
+        lines: tuple[str, ...] = tuple(header[at : at + _COLUMNS] for at in range(0, len(header), _COLUMNS))
         names = ", ".join(name for name, _ in entry.xattrs)
         yield Command(
             start="printf %s", words=lines, end="> /header.base64", comments=comment(f"{entry.path}: {names}")
@@ -161,7 +207,8 @@ def _kind_words(reason: Reason) -> str:
     return f"{reason.kind.value}s" if reason.kind is ReasonKind.METADATA else str(reason)
 
 
-def _common(entries: Iterable[Entry]) -> str:
+def _common(entries: Iterable[Entry | Node]) -> str:
+    """The innermost folder that all of them are in."""
     return "/".join(_shared([entry.path.rpartition("/")[0].split("/") for entry in entries])) or "/"
 
 
@@ -171,4 +218,3 @@ def _shared(paths: list[list[str]]) -> list[str]:
         if len(set(names)) > 1:
             return shortest[:count]
     return shortest
-

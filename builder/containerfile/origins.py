@@ -1,4 +1,4 @@
-"""Where the bytes of a plan's entries lie while the Dockerfile is built: a folder of a stage, and a path in it."""
+"""Where the bytes of a plan's entries lie while an image is built: a folder of a stage, and a path in it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Taken:
 
     @property
     def places(self) -> tuple[str, str, str]:
-        """Folder to copy from, folder of the image to copy to, and the path below both; "" where names differ."""
+        """Folder to copy from, folder of the image to copy to, and the path below both ("" for none)."""
         source, target = self.node.path.split("/")[1:], self.entry.path.split("/")[1:]
         same = 0
         while same < min(len(source), len(target)) and source[-1 - same] == target[-1 - same]:

@@ -1,4 +1,4 @@
-"""The stage that fetches the locked packages, proves each by its checksum and unpacks it into a folder of its own."""
+"""The stage that fetches the locked packages, proves each by its checksum and unpacks it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _USUAL = re.compile(r"[A-Za-z0-9.+~_-]+\.deb")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
-    """A locked package and the name of its file in :data:`DEBS`; ``alone`` when it takes an ADD of its own."""
+    """A locked package and its file's name in :data:`DEBS`; ``alone`` when it takes an ADD of its own."""
 
     locked: LockedPackage
     file: str

@@ -39,5 +39,5 @@ def path_form(paths: Iterable[str]) -> str:
 
 
 def without_wildcards(path: str) -> str:
-    """A source of COPY that stands for itself: ``*``, ``?`` and ``[`` in it are letters (Go's filepath.Match)."""
+    """A source of COPY that stands for itself: ``*``, ``?`` and ``[`` are letters (Go's filepath.Match)."""
     return re.sub(r"([*?\[])", r"[\1]", path)

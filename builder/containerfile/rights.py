@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from builder.containerfile.origins import Taken
 from builder.containerfile.quote import shell_word
@@ -15,20 +15,37 @@ _SPECIAL = 0o7000
 """Bits that chown(2) takes away from a file."""
 
 
-def rights_commands(
-    entries: Sequence[Entry], taken: Iterable[Taken], local: frozenset[str]
-) -> Iterator[Command]:
-    """Give everything below the current folder to root, then set what differs for ``entries``, which lie there.
+def known_modes(taken: Iterable[Taken], unknown: frozenset[str]) -> dict[str, int]:
+    """The modes that files have when they were copied, by path in the image; -1 for those of ``unknown``."""
+    return {
+        one.entry.path: -1
+        if one.entry.path in unknown
+        else one.entry.mode
+        if is_local(one)
+        else one.node.mode
+        for one in taken
+    }
 
-    ``local`` are the paths that come from the build context, whose modes nobody knows beforehand.
+
+def is_local(one: Taken) -> bool:
+    """Whether the file is from the build context: nobody promises its bytes, nor its mode."""
+    return one.node.content is not None and not one.node.content.sha256
+
+
+def rights_commands(
+    entries: Sequence[Entry], modes: Mapping[str, int], usual: Iterable[Command]
+) -> Iterator[Command]:
+    """Give everything below the current folder to root, then set what differs for ``entries``.
+
+    ``modes`` are those that files were copied with, ``usual`` what gives local files theirs.
     """
     yield Command(
         start="chown -hR 0:0 .", comments=comment("Everything is root's, and folders are 0755; but:")
     )
     yield Command(start="find . -type d -exec chmod 0755 {} +")
-    modes = {one.entry.path: one.node.mode for one in taken if one.entry.path not in local}
+    yield from usual
     yield from _owners(entries)
-    yield from _modes(entries, modes, local)
+    yield from _modes(entries, modes)
 
 
 def time_commands(created: int) -> Iterator[Command]:
@@ -46,20 +63,19 @@ def _owners(entries: Iterable[Entry]) -> Iterator[Command]:
         yield Command(start=f"chown -h {uid}:{gid}", words=tuple(map(shell_word, paths)))
 
 
-def _modes(entries: Iterable[Entry], modes: dict[str, int], local: frozenset[str]) -> Iterator[Command]:
+def _modes(entries: Iterable[Entry], modes: Mapping[str, int]) -> Iterator[Command]:
     groups: dict[int, list[str]] = {}
     for entry in entries:
-        if entry.kind is not Kind.SYMLINK and not entry.hardlink and _needs_mode(entry, modes, local):
+        if entry.kind is not Kind.SYMLINK and not entry.hardlink and _needs_mode(entry, modes):
             groups.setdefault(entry.mode, []).append(_place(entry))
     for mode, paths in sorted(groups.items()):
         yield Command(start=f"chmod {mode:04o}", words=tuple(map(shell_word, paths)))
 
 
-def _needs_mode(entry: Entry, modes: dict[str, int], local: frozenset[str]) -> bool:
+def _needs_mode(entry: Entry, modes: Mapping[str, int]) -> bool:
     if entry.kind is Kind.DIRECTORY:
         return entry.mode != _FOLDER
-    usual = modes.get(entry.path, _MADE)
-    return entry.path in local or entry.mode != usual or bool(entry.mode & _SPECIAL)
+    return entry.mode != modes.get(entry.path, _MADE) or bool(entry.mode & _SPECIAL)
 
 
 def _place(entry: Entry) -> str:

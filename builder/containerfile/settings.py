@@ -20,32 +20,41 @@ def instructions(config: ImageConfig, base: ImageConfig) -> Iterator[tuple[str, 
         yield (f"WORKDIR {instruction_word(config.workdir or '/')}",)
     yield from ((f"EXPOSE {port}",) for port in config.ports if port not in base.ports)
     volumes = [volume for volume in config.volumes if volume not in base.volumes]
-    if volumes:
-        yield (f"VOLUME {path_form(volumes)}",)
+    yield from [(f"VOLUME {path_form(volumes)}",)] if volumes else []
+    yield from _process(config, base)
+
+
+def _process(config: ImageConfig, base: ImageConfig) -> Iterator[tuple[str, ...]]:
     if config.stop_signal != base.stop_signal:
         yield (f"STOPSIGNAL {instruction_word(config.stop_signal or 'SIGTERM')}",)
     if config.healthcheck != base.healthcheck:
         yield (_health(config.healthcheck),)
     if config.user != base.user:
         yield from _user(config.user or "root")
-    if (config.entrypoint, config.cmd) != (base.entrypoint, base.cmd):
-        if config.entrypoint or base.entrypoint:
-            yield (f"ENTRYPOINT {exec_form(config.entrypoint)}",)
-        if config.cmd or base.cmd:
-            yield (f"CMD {exec_form(config.cmd)}",)
+    # An ENTRYPOINT takes away the CMD of the base.
+    if config.entrypoint != base.entrypoint:
+        yield (f"ENTRYPOINT {exec_form(config.entrypoint)}",)
+    if config.cmd != base.cmd or (config.entrypoint != base.entrypoint and config.cmd):
+        yield (f"CMD {exec_form(config.cmd)}",)
 
 
-def missing_form(config: ImageConfig) -> Iterator[tuple[str, str]]:
+_UNSAYABLE = "a Dockerfile cannot hold line ends and other control characters here"
+
+
+def missing_form(config: ImageConfig) -> Iterator[tuple[tuple[str, ...], str]]:
     """Key of the recipe and reason for everything that no Dockerfile can say."""
-    for table, pairs in (("image.labels", config.labels), ("config.env", config.env)):
-        for name, value in pairs:
-            if not (name + value).replace("\t", "").isprintable():
-                yield f"{table}.{name}", "a Dockerfile cannot hold line ends and control characters in a value"
-    for volume in config.volumes:
-        if not volume.isprintable():
-            yield "config.volumes", "a Dockerfile cannot hold line ends and control characters in a path"
-    if not config.workdir.isprintable() and config.workdir:
-        yield "config.workdir", "a Dockerfile cannot hold line ends and control characters in a path"
+    health = config.healthcheck.test[1:] if config.healthcheck else ()
+    shell = config.healthcheck is not None and config.healthcheck.test[:1] == ("CMD-SHELL",)
+    texts = [
+        *((("image", "labels", name), name + value) for name, value in config.labels),
+        *((("config", "env", name), name + value) for name, value in config.env),
+        *((("config", "volumes"), volume) for volume in config.volumes),
+        (("config", "workdir"), config.workdir),
+        *((("config", "healthcheck", "test"), text) for text in health if shell),
+    ]
+    for key, text in texts:
+        if not text.replace("\t", "").isprintable():
+            yield key, _UNSAYABLE
 
 
 def _pairs(name: str, pairs: Iterable[tuple[str, str]]) -> tuple[str, ...]:
@@ -60,10 +69,13 @@ def _continued(start: str, words: list[str]) -> tuple[str, ...]:
 
 
 def _user(user: str) -> Iterator[tuple[str, ...]]:
-    if user.partition(":")[0] in {"root", "0"}:
-        yield ("# hadolint ignore=DL3002", f"USER {instruction_word(user)}")
-    else:
-        yield (f"USER {instruction_word(user)}",)
+    # The image says who it is as the recipe does: by name, or root on purpose.
+    rules = [
+        *(["DL3002"] if user.partition(":")[0] in {"root", "0"} else []),
+        *([] if user.replace(":", "").isdecimal() else ["DL3066"]),
+    ]
+    ignored = (f"# hadolint ignore={','.join(rules)}",) if rules else ()
+    yield (*ignored, f"USER {instruction_word(user)}")
 
 
 def _health(check: Healthcheck | None) -> str:

@@ -21,7 +21,7 @@ _FEW = 6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taking:
-    """Commands by origin; folders of the image that must be there before, and those that are there afterwards."""
+    """Commands by origin; folders of the image that must be there before, and that are there afterwards."""
 
     commands: tuple[Command, ...]
     before: frozenset[str]
@@ -31,7 +31,8 @@ class Taking:
 def take(taken: Iterable[Taken], made: frozenset[str]) -> Taking:
     """Copy ``taken``.
 
-    ``made`` are the paths of all the image's folders: a folder is copied whole only when each of its own is one.
+    ``made`` are the paths of all the image's folders: a folder is copied whole only when all in it are among
+    them.
     """
     by_origin: dict[str, list[Taken]] = {}
     for one in taken:

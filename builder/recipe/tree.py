@@ -66,6 +66,17 @@ class Node:
         return Node(value, self.origin, self.line, self.key)
 
 
+def problem_at(root: Node, key: KeyPath, message: str) -> Problem:
+    """Make a problem of a key of a settled tree, with the line of the nearest one that is there."""
+    here = root
+    for part in key:
+        found = here.elements[part : part + 1] if isinstance(part, int) else (here.children.get(part),)
+        if not found or found[0] is None:
+            break
+        here = found[0]
+    return Problem(file=here.origin.label, line=here.line, key=key_text(key), message=message)
+
+
 class Problems:
     """Everything wrong that was found, each thing once."""
 
