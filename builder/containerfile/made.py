@@ -204,7 +204,7 @@ def _by_reason(entries: Iterable[Entry]) -> Iterator[tuple[Reason, list[Entry]]]
 
 
 def _kind_words(reason: Reason) -> str:
-    return f"{reason.kind.value}s" if reason.kind is ReasonKind.METADATA else str(reason)
+    return "records of packages" if reason.kind is ReasonKind.METADATA else str(reason)
 
 
 def _common(entries: Iterable[Entry | Node]) -> str:

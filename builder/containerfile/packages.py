@@ -10,8 +10,8 @@ from urllib.parse import unquote, urlsplit
 from builder.containerfile.origins import Origin
 from builder.containerfile.quote import path_form, shell_word
 from builder.containerfile.script import Command
+from builder.errors import ResolutionError
 from builder.lock import LockedPackage
-from builder.plan.model import Entry
 from builder.sysroot import Package
 
 DEBS, PACKAGES = "/debs", "/packages"
@@ -27,24 +27,31 @@ class Fetched:
     alone: bool
 
 
-def origins(packages: Iterable[Package], versions: Mapping[str, LockedPackage]) -> tuple[Origin, ...]:
-    """Where each package lies once it is unpacked."""
-    return tuple(
-        Origin(
+def origins(packages: Iterable[Package], locked: Mapping[str, LockedPackage]) -> Mapping[str, Origin]:
+    """Where each package lies once it is unpacked, by name."""
+    return {
+        package.name: Origin(
             folder=f"{PACKAGES}/{package.name}",
-            words=_words(package, versions[package.name]),
+            words=_words(package, locked[package.name]),
             nodes=package.nodes,
         )
         for package in packages
-        if package.name in versions
-    )
+    }
 
 
 def fetched(locked: Iterable[LockedPackage]) -> tuple[Fetched, ...]:
-    """The packages' files. Builders name a file after its address, which some addresses are not fit for."""
+    """The packages' files. Builders name a file after its address, which some addresses are not fit for.
+
+    ResolutionError for an address that no builder can fetch.
+    """
     names: set[str] = set()
     found = []
     for package in locked:
+        if not package.url.startswith(("http://", "https://")):
+            raise ResolutionError(
+                f"{package.name} comes from {package.url}, which no builder of Dockerfiles can fetch",
+                hint="name a mirror that others reach: --mirror http://…/debian",
+            )
         name = unquote(urlsplit(package.url).path).rpartition("/")[2]
         usual = bool(_USUAL.fullmatch(name)) and name in package.url and name not in names
         file = name if usual else f"{package.name}_{package.sha256[:16]}.deb"
@@ -68,17 +75,11 @@ def unpacking(files: Sequence[Fetched]) -> tuple[Command, ...]:
         Command(start=f"dpkg-deb -x {shell_word(one.file)} {shell_word(f'{PACKAGES}/{one.locked.name}')}")
         for one in files
     )
-    return (
+    proof = (
         Command(start="printf '%s\\n'", words=sums, end="> SHA256SUMS"),
         Command(start="sha256sum --check --strict --quiet SHA256SUMS"),
-        Command(start=f"mkdir {PACKAGES} /image"),
-        *unpack,
     )
-
-
-def owners(entries: Iterable[Entry]) -> frozenset[str]:
-    """Packages that give the image something to copy."""
-    return frozenset(entry.package for entry in entries if entry.package)
+    return (*(proof if files else ()), Command(start=f"mkdir {PACKAGES} /image"), *unpack)
 
 
 def _add(words: Sequence[str]) -> tuple[str, ...]:

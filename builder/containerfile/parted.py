@@ -24,6 +24,11 @@ class Parted:
     folders: frozenset[str]
     named: tuple[Entry, ...]
 
+    def origins(self) -> frozenset[str]:
+        """The folders that something is copied from."""
+        bundled = (one.origin for one in self.bundles.values())
+        return frozenset(origin.folder for origin in (*(one.origin for one in self.taken), *bundled))
+
 
 def part(entries: Sequence[Entry], origins: Sequence[Origin]) -> Parted:
     """Part ``entries``; ``origins`` are the folders that have bytes and links to copy."""

@@ -45,12 +45,12 @@ def containerfile(subject: Subject, *, templates: Path) -> str:
         raise no_form(subject.at(key, message))
     entries = tuple(entry for layer in plan.layers for entry in layer.entries)
     locked = {one.name: one for one in subject.lock.packages}
-    used = packages.owners(entries)
-    wanted = packages.fetched(one for name, one in sorted(locked.items()) if name in used)
     context = find_context(recipe.path, recipe.installs, (), subject.at)
     local = provide_context(recipe.installs, context, subject.at)
-    origins = packages.origins((one for one in subject.packages if one.name in used), locked)
-    parted = part(entries, (*origins, *local.origins))
+    unpacked = packages.origins(subject.packages, locked)
+    parted = part(entries, (*unpacked.values(), *local.origins))
+    used = parted.origins()
+    wanted = packages.fetched(locked[name] for name in sorted(unpacked) if unpacked[name].folder in used)
     values = {
         "head": head_lines(recipe, plan, context if local.context else None),
         "unpack": str(subject.unpack),

@@ -21,6 +21,15 @@ def need(*programs: str) -> None:
         pytest.skip(f"needs {', '.join(missing)}")
 
 
+def of_environment(program: str) -> str:
+    """A program that a Python package brings: beside this Python, else on the PATH; skips where it is not."""
+    beside = Path(sys.executable).with_name(program)
+    if beside.exists():
+        return str(beside)
+    need(program)
+    return program
+
+
 def shared_folder() -> Path:
     """The folder with real vulnerability data and the oracle; skips where it is absent."""
     folder = Path(os.environ.get("ROOTLET_SHARED") or REPOSITORY.parent / "shared")
