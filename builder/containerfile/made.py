@@ -7,17 +7,14 @@ archive, compressed, in base64. Its headers are those of the layer writer, so ow
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 
-from builder.containerfile.origins import Origin
 from builder.containerfile.quote import shell_word, writable
 from builder.containerfile.script import MOST_BYTES, Command, Run, comment
 from builder.image.compress import smallest_gzip
 from builder.image.tar import END, tar_header
 from builder.plan.model import Entry
 from builder.reason import Reason, ReasonKind
-from builder.runtime import certificates
 from builder.stored.untar import padding
 from builder.sysroot import Content, Node, read_content
 
@@ -59,49 +56,6 @@ def text_commands(entries: Iterable[Entry]) -> Iterator[Command]:
         if last or not words:
             tail = f">{target}" if words else target
             yield Command(start=f"printf %s {shell_word(last)} {tail}", comments=() if words else comments)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bundle:
-    """A file that is nothing but other files of ``origin`` one after the other."""
-
-    entry: Entry
-    origin: Origin
-    nodes: tuple[Node, ...]
-
-
-def bundles(entries: Iterable[Entry], origins: Iterable[Origin]) -> dict[str, Bundle]:
-    """Bundles of certificates, by path."""
-    found: dict[str, Bundle] = {}
-    by_name = {origin.folder.rpartition("/")[2]: origin for origin in origins}
-    for entry in entries:
-        origin = by_name.get(entry.package)
-        if entry.path != certificates.BUNDLE or origin is None or is_text(entry):
-            continue
-        nodes = sorted((node for node in origin.nodes if certificates.is_certificate(node)), key=_path)
-        if all(writable(node.path) for node in nodes) and _joined(nodes) == entry.content:
-            found[entry.path] = Bundle(entry=entry, origin=origin, nodes=tuple(nodes))
-    return found
-
-
-def bundle_commands(found: Mapping[str, Bundle]) -> Iterator[Command]:
-    """Join the files of each bundle, by name: that is what the image trusts."""
-    for one in found.values():
-        folder = _common(one.nodes)
-        yield Command(
-            start=f"env -C {shell_word(one.origin.folder + folder)} cat",
-            words=tuple(shell_word(node.path[len(folder) + 1 :]) for node in one.nodes),
-            end=f"> {shell_word(one.entry.path[1:])}",
-            comments=comment(f"{one.entry.path}: {one.entry.reason}"),
-        )
-
-
-def _joined(nodes: Iterable[Node]) -> bytes:
-    return b"".join(read_content(node.content) for node in nodes if node.content is not None)
-
-
-def _path(node: Node) -> str:
-    return node.path
 
 
 def link_commands(entries: Iterable[Entry]) -> Iterator[Command]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from builder.containerfile import made
+from builder.containerfile.bundles import Bundle, bundles
 from builder.containerfile.origins import Origin, Taken, match
 from builder.containerfile.quote import writable
 from builder.plan.model import Entry
@@ -19,7 +20,7 @@ class Parted:
     taken: tuple[Taken, ...]
     links: tuple[Entry, ...]
     texts: tuple[Entry, ...]
-    bundles: Mapping[str, made.Bundle]
+    bundles: Mapping[str, Bundle]
     archived: tuple[Entry, ...]
     folders: frozenset[str]
     named: tuple[Entry, ...]
@@ -36,8 +37,8 @@ def part(entries: Sequence[Entry], origins: Sequence[Origin]) -> Parted:
     taken, rest = match(sayable, origins)
     links = tuple(entry for entry in rest if entry.kind is Kind.SYMLINK or entry.hardlink)
     texts = tuple(entry for entry in rest if made.is_text(entry))
-    bundles = made.bundles(rest, origins)
-    done = {entry.path for entry in (*links, *texts)} | {one.entry.path for one in taken} | bundles.keys()
+    joined = bundles((entry for entry in rest if not made.is_text(entry)), origins)
+    done = {entry.path for entry in (*links, *texts)} | {one.entry.path for one in taken} | joined.keys()
     folders = {entry.path for entry in entries if entry.kind is Kind.DIRECTORY}
     archived = [entry for entry in entries if entry.path not in done and _goes_in_archive(entry)]
     embedded = {entry.path for entry in archived}
@@ -45,7 +46,7 @@ def part(entries: Sequence[Entry], origins: Sequence[Origin]) -> Parted:
         taken=tuple(taken),
         links=links,
         texts=texts,
-        bundles=bundles,
+        bundles=joined,
         archived=tuple(archived),
         folders=frozenset(folders),
         named=tuple(entry for entry in entries if entry.path not in embedded),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from builder.containerfile import made, packages, rights, settings
+from builder.containerfile.bundles import bundle_commands
 from builder.containerfile.context import find_context, mode_commands, provide_context
 from builder.containerfile.head import head_lines
 from builder.containerfile.parted import Parted, part
@@ -69,7 +70,7 @@ def _collecting(parted: Parted, created: int) -> Iterator[Run]:
     local = frozenset(one.entry.path for one in parted.taken if rights.is_local(one))
     usual, settled = mode_commands(parted.named, local)
     modes = rights.known_modes(parted.taken, local - settled)
-    own = (*made.text_commands(parted.texts), *made.bundle_commands(parted.bundles))
+    own = (*made.text_commands(parted.texts), *bundle_commands(parted.bundles))
     stamped = [one.entry for one in parted.taken if one.entry.xattrs]
     yield from runs("Folders.", made.folder_commands(_folders(parted, taking)))
     yield from runs("Files: exactly those that the image needs.", taking.commands)

@@ -310,11 +310,11 @@ def test_a_ca_bundle_is_joined_from_the_packages_certificates(tmp_path: Path) ->
     bundle = "/etc/ssl/certs/ca-certificates.crt"
     big = made(bundle, b"a\nb\n", Reason(ReasonKind.METADATA), package="ca-certificates")
     text = write([big], (package,))
-    assert (
-        f"env -C /packages/ca-certificates{folder} cat A.crt B.crt > etc/ssl/certs/ca-certificates.crt"
-        in " ".join(commands(text))
-    )
-    other = write([replace(big, content=b"a\nb\nown\n")], (package,))
+    joined = "/usr/share/ca-certificates cat mozilla/A.crt mozilla/B.crt > etc/ssl/certs/ca-certificates.crt"
+    assert f"env -C /packages/ca-certificates{joined}" in " ".join(commands(text))
+    own = " ".join(commands(write([replace(big, content=b"a\nb\nmy own\n")], (package,))))
+    assert "printf '%s\\n' 'my own' >> etc/ssl/certs/ca-certificates.crt" in own
+    other = write([replace(big, content=b"my own\nb\n")], (package,))
     with archive(other) as found:
         assert [f"/{one.name}" for one in found] == [bundle]
 
