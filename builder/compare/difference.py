@@ -36,7 +36,7 @@ class FileChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigChange:
-    """One key of the configuration; "platform" counts as one. The values are those of the images."""
+    """One key of the configuration; "platform" counts as one. Variables and labels are maps."""
 
     key: str
     before: object
@@ -133,8 +133,11 @@ def _config_changes(before: Snapshot, after: Snapshot) -> Iterator[ConfigChange]
         yield ConfigChange(key="platform", before=str(before.platform), after=str(after.platform))
     one, other = _same_words(before.config), _same_words(after.config)
     for key, value in one.items():
-        if value != other[key]:
-            yield ConfigChange(key=key, before=value, after=other[key])
+        if value == other[key]:
+            continue
+        if key == "env" and _path(before.config) == _path(after.config):
+            one[key], other[key] = _without_path(before.config), _without_path(after.config)
+        yield ConfigChange(key=key, before=one[key], after=other[key])
 
 
 def _same_words(config: ImageConfig) -> dict[str, object]:
@@ -144,9 +147,17 @@ def _same_words(config: ImageConfig) -> dict[str, object]:
         "workdir": config.workdir or "/",
         "ports": tuple(sorted(port if "/" in port else f"{port}/tcp" for port in config.ports)),
         "volumes": tuple(sorted(volume.rstrip("/") or "/" for volume in config.volumes)),
-        "env": {"PATH": DEFAULT_PATH, **dict(config.env)},
+        "env": {**_without_path(config), "PATH": _path(config)},
         "labels": dict(config.labels),
     }
+
+
+def _path(config: ImageConfig) -> str:
+    return dict(config.env).get("PATH", DEFAULT_PATH)
+
+
+def _without_path(config: ImageConfig) -> dict[str, str]:
+    return {name: value for name, value in config.env if name != "PATH"}
 
 
 def _package_changes(before: Snapshot, after: Snapshot) -> Iterator[PackageChange]:

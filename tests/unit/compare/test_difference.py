@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from builder.compare.difference import Difference, difference
+from builder.compare.difference import DEFAULT_PATH, Difference, difference
 from builder.compare.snapshot import Snapshot, folder_snapshot, image_snapshot, planned_snapshot
 from builder.errors import BuildError
 from builder.oci import Healthcheck, ImageConfig, Platform
@@ -134,6 +134,8 @@ CONFIGURATIONS = {
     "health check": (ImageConfig(healthcheck=Healthcheck(test=("CMD", "/a"))), ["healthcheck"]),
     "labels": (ImageConfig(labels=(("a", "b"),)), ["labels"]),
     "volumes": (ImageConfig(volumes=("/data",)), ["volumes"]),
+    "the usual PATH is none": (ImageConfig(env=(("PATH", DEFAULT_PATH),)), []),
+    "another PATH": (ImageConfig(env=(("PATH", "/bin"),)), ["env"]),
     "the root as work folder is none": (ImageConfig(workdir="/"), []),
     "another work folder": (ImageConfig(workdir="/srv"), ["workdir"]),
 }
