@@ -5,6 +5,7 @@ Only what needs no other object: pointers into the file itself, numbers, texts (
 
 from __future__ import annotations
 
+import itertools
 import struct
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
@@ -92,7 +93,9 @@ class ElfData:
                 at = row[place]
                 base = row[addend] if addend is not None else self._in_place(at)
                 found[at] = base + self._value(symbols, row[info] >> shift)
-        for at in self._relative(tables, dynamic.number(TAGS["DT_RELRSZ"])):
+        for at in itertools.islice(
+            self._relative(tables, dynamic.number(TAGS["DT_RELRSZ"])), _MAX_RELOCATIONS
+        ):
             found[at] = self._in_place(at)
         return found
 

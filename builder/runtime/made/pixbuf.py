@@ -16,7 +16,7 @@ from pathlib import Path
 
 from builder.elf.data import ElfData
 from builder.elf.object import ElfError
-from builder.runtime.made.material import Made, MadeFile, Material, together
+from builder.runtime.made.material import NOTHING, Made, MadeFile, Material, together
 from builder.sysroot import Node
 
 _KNOWN = Path(__file__).resolve().with_name("pixbuf-loaders.toml")
@@ -29,6 +29,9 @@ _MASK = re.compile(r"[ !xzn*]*")
 _MOST_ROWS = 1000
 _BEST = 100
 _THREADSAFE = 4
+_NO_SVG = (
+    'Icons in SVG ({}) are not shown without a loader for them; to see them: packages = ["librsvg2-common"]'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,10 @@ def make(material: Material) -> Made:
     made = [
         _list(material, folder) for folder in material.sysroot.glob("/usr/lib/**/gdk-pixbuf-2.0/*/loaders")
     ]
-    return together(made)
+    draws_svg = any(b'"image/svg+xml"' in file.content for one in made for file in one.files)
+    icons = None if draws_svg else next(material.files("/usr/share/icons/**/*.svg"), None)
+    lack = Made(warnings=(_NO_SVG.format(icons.path),)) if icons is not None else NOTHING
+    return together((*made, lack))
 
 
 def _list(material: Material, folder: Node) -> Made:

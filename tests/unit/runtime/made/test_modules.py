@@ -89,6 +89,17 @@ def test_the_list_of_loaders(tmp_path: Path) -> None:
     assert new.splitlines()[1] == '"new" 4 "gdk-pixbuf" "new" ""'
 
 
+@pytest.mark.parametrize("type_of_loader", ["image/gif", "image/svg+xml"])
+def test_icons_that_no_loader_draws_are_said(type_of_loader: str, tmp_path: Path) -> None:
+    words = tuple(type_of_loader if word == "image/gif" else word for word in GIF)
+    files = {
+        f"{LOADERS}/libpixbufloader-gif.so": File(content=data_object(words, ENTRIES)),
+        "/usr/share/icons/Adwaita/symbolic/a.svg": File(content=b"<svg/>"),
+    }
+    made = pixbuf.make(Material(sysroot=merged_tree((make_package(tmp_path, "icons", files),))))
+    assert any("librsvg2-common" in warning for warning in made.warnings) == (type_of_loader == "image/gif")
+
+
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 def test_a_modules_input_methods_are_found(form: tuple[str, bool, str]) -> None:
     relocations, wide, order = form
