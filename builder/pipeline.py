@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from builder import __version__
 from builder.elf.facts import ElfFacts
+from builder.engine.platforms import check_runs_here
 from builder.errors import BuildError, ResolutionError, SmokeError
 from builder.files import Stamp, read_checked, stamp, write_checked
 from builder.image.write import Image, Written, write_image, write_index
@@ -37,7 +38,6 @@ from builder.sources.underlay import underlaid
 from builder.staging import staging
 from builder.sysroot import Content, Package, Sysroot
 from builder.verify.linkplan import linked
-from builder.verify.platforms import check_runs_here
 from builder.workshop import Workshop
 
 if TYPE_CHECKING:  # read while the layers are compressed: see build_image

@@ -105,6 +105,17 @@ def colour(stream: TextIO | None = None) -> bool:
     )
 
 
+def user() -> tuple[int, str]:
+    """Number and name of whoever runs this; "" where the number has no account."""
+    import pwd  # noqa: PLC0415 (rarely asked)
+
+    uid = os.geteuid()
+    try:
+        return uid, pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return uid, ""
+
+
 def has_terminal() -> bool:
     """Whether a person can type and read here."""
     return sys.stdin.isatty() and sys.stderr.isatty()

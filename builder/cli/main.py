@@ -23,6 +23,7 @@ _COMMANDS = {
     "build": "Build, scan and name the images of recipes.",
     "cache": "Show or empty the cache of packages and indexes.",
     "database": "Vulnerability data: update, import, status.",
+    "doctor": "Say what works on this machine, and how to mend what does not.",
     "deps": "Show the libraries that a program would load, in any root folder.",
     "diff": "Say what differs between two images, recipes or root folders.",
     "dockerfile": "Write an image as one multi-stage Dockerfile.",
@@ -34,7 +35,7 @@ _COMMANDS = {
     "why": "Say why a file is in an image: the chain of reasons.",
     "why-not": "Say why a file is not in an image, and what would add it.",
 }
-_PLANNED = ("doctor", "init")
+_PLANNED = ("init",)
 
 
 class _OnDemand(click.Group):

@@ -40,6 +40,7 @@ def read_stage_options(options: Mapping[str, Any]) -> StageOptions:
     proxies = machine.proxies()
     return StageOptions(
         isolation=environment.get("BUILDAH_ISOLATION", ""),
+        native=machine.native_platform(),
         epoch=machine.source_date_epoch(),
         fresh=bool(options.get("no_cache")),
         shell=bool(options.get("debug_shell")) and machine.has_terminal(),

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from builder.cli import main
+from builder.engine.platforms import runs_here
 from builder.image.layout import layout_names
 from builder.oci import Platform
-from builder.verify.platforms import runs_here
 from tests.support.debian_archive import Deb, Key, SuiteText, make_key, write_suite
 from tests.support.osv import record, write_export
 from tests.support.smoke import NATIVE, busybox

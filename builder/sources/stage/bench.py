@@ -22,13 +22,14 @@ from typing import Any
 
 from builder.engine import buildah
 from builder.engine.buildah import NO_LIMITS, Engine, Limits
-from builder.engine.command import Command, MachineRunner, Sink
+from builder.engine.command import Command, MachineRunner, Runner, Sink
 from builder.engine.lookup import Wish, look_up
 from builder.engine.session import RoomPlan, Session, attend
-from builder.errors import BuildError, RootletError
+from builder.errors import BuildError, MachineError, RootletError
 from builder.files import read_checked, write_checked
 from builder.progress import Progress
 from builder.sources.stage.journal import abandoned, container_name, forget
+from builder.sources.stage.options import StageOptions
 from builder.sources.stage.rows import laid
 from builder.sysroot import Node
 
@@ -97,6 +98,22 @@ class Bench:
         """Forget every image: the storage is not the one in which they were."""
         for path in (self.folder / "images").glob("*.json"):
             path.unlink(missing_ok=True)
+
+
+def bench_of(runner: Runner, progress: Progress, cache: Path, options: StageOptions) -> Bench:
+    """The bench of a command. MachineError where no programs may be started."""
+    if not isinstance(runner, MachineRunner):
+        raise MachineError("Build stages need programs of this machine, and none may be started here")
+    return Bench(
+        runner=runner,
+        progress=progress,
+        cache=cache,
+        isolation=options.isolation,
+        epoch=options.epoch,
+        shell=options.shell,
+        proxies=tuple(options.proxies.items()),
+        sessions=Sessions(),
+    )
 
 
 class Sessions:

@@ -11,8 +11,8 @@ from dataclasses import replace
 from graphlib import TopologicalSorter
 
 from builder.engine.buildah import Engine
-from builder.engine.command import MachineRunner
 from builder.engine.failures import LostImageError
+from builder.engine.platforms import runs_here
 from builder.errors import MachineError, RootletError
 from builder.lock import LockedPackage
 from builder.recipe.source_model import DebianSource, Source, StageSource
@@ -21,7 +21,7 @@ from builder.sources.debian.store import PackageStore
 from builder.sources.image import image_tree
 from builder.sources.stage import dpkg_root
 from builder.sources.stage.base import Base, debian_base, scratch, tree_base
-from builder.sources.stage.bench import Bench, Sessions
+from builder.sources.stage.bench import bench_of
 from builder.sources.stage.context import Surroundings, gather
 from builder.sources.stage.run import Left, Task, remembered, run_stage
 from builder.sources.stage.secrets import secret_values
@@ -46,23 +46,13 @@ class _Stages:
     def __init__(
         self, sources: tuple[Source, ...], trees: Mapping[str, SourceTree], supplies: Supply
     ) -> None:
-        runner = supplies.effects.runner
-        if not isinstance(runner, MachineRunner):
-            raise MachineError("Build stages need programs of this machine, and none may be started here")
         self._sources = {source.name: source for source in sources}
         self._stages = {one.name: one for one in sources if isinstance(one, StageSource)}
         self._trees = dict(trees)
         self._supplies = supplies
         self._options = supplies.stages
-        self._bench = Bench(
-            runner=runner,
-            progress=supplies.effects.progress,
-            cache=supplies.cache,
-            isolation=self._options.isolation,
-            epoch=self._options.epoch,
-            shell=self._options.shell,
-            proxies=tuple(self._options.proxies.items()),
-            sessions=Sessions(),
+        self._bench = bench_of(
+            supplies.effects.runner, supplies.effects.progress, supplies.cache, supplies.stages
         )
         self._tasks: dict[str, Task] = {}
         self._engine: Engine | None = None
@@ -184,6 +174,16 @@ class _Stages:
             store.forget(one)
         return packages()
 
+    def _check_platform(self, task: Task) -> None:
+        platform, native = self._supplies.platform, self._options.native
+        if native is not None and not runs_here(platform, native):
+            raise MachineError(
+                f"The commands of the stage {task.source.name} for {platform} cannot run on this machine, "
+                f"which is {native}",
+                hint="register an emulator that is fixed in memory (binfmt_misc, flag F; on Debian "
+                "apt install qemu-user-static), or build on such a machine",
+            )
+
     def _look_up(self) -> Engine:
         with self._lock:
             if self._engine is None:
@@ -199,6 +199,7 @@ class _Stages:
             return self._run_once(task, engine)
 
     def _run_once(self, task: Task, engine: Engine) -> Left:
+        self._check_platform(task)
         below = self._tasks.get(task.source.start)
         if below is not None and not self._bench.image(task.start):
             self._run_once(replace(below, wanted=True, fresh=False), engine)

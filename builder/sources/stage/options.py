@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from builder.oci import Platform
 from builder.recipe.source_model import StageSecret
 
 
@@ -18,6 +19,8 @@ class StageOptions:
     """
 
     isolation: str = ""
+    native: Platform | None = None
+    """The machine's platform; None: whatever is asked for runs here."""
     epoch: int | None = None
     fresh: bool = False
     shell: bool = False

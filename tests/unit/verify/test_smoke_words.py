@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from builder.engine.platforms import check_runs_here, runs_here
 from builder.errors import MachineError
 from builder.oci import Platform
 from builder.recipe.model import SmokeTest
@@ -12,7 +13,6 @@ from builder.verify.accounts import Identity, identity
 from builder.verify.expect import how_it_ended, program_failures, short
 from builder.verify.failures import Failure, again
 from builder.verify.obstacles import may_use_real_users, mend
-from builder.verify.platforms import check_runs_here, runs_here
 from builder.verify.probe import parse_answer
 from builder.verify.task import Job, Outcome, Program, Room
 
