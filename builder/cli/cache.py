@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from builder.cli import machine
 from builder.cli.options import folders
 from builder.progress import human_size
 
@@ -18,6 +19,7 @@ _ROOMS = (
     *("downloads", "elf", "receipts", "staging"),
 )
 """Folders of the cache that any build makes again. The vulnerability database is not among them."""
+_STAGES = "stages"
 
 
 @click.group("cache")
@@ -35,7 +37,7 @@ def command(context: click.Context, cache: Path | None) -> None:
 def status_command(cache: Path) -> None:
     """Show what there is and how big it is."""
     click.echo(str(cache))
-    for room in _ROOMS:
+    for room in (*_ROOMS, _STAGES):
         sizes = list(_sizes(cache / room))
         click.echo(f"  {room:<10} {human_size(sum(sizes)):>10}  {len(sizes):>6} files")
 
@@ -48,6 +50,11 @@ def clean_command(cache: Path) -> None:
     for room in _ROOMS:
         freed += sum(_sizes(cache / room))
         shutil.rmtree(cache / room, ignore_errors=True)
+    freed += sum(_sizes(cache / _STAGES))
+    if (cache / _STAGES).is_dir():
+        from builder.sources.stage.upkeep import remove_everything  # noqa: PLC0415 (only where there is any)
+
+        remove_everything(cache, machine.runner())
     click.echo(f"freed {human_size(freed)} in {cache}")
 
 

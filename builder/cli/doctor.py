@@ -46,7 +46,7 @@ def command(**options: Any) -> int:
 
 
 def _text(row: Row, *, colour: bool) -> str:
-    mark = "✓" if row.works else "✗" if row.needed else "–"
+    mark = "✓" if row.works else "✗" if row.needed else "!"
     mark = f"\x1b[{32 if row.works else 31 if row.needed else 33}m{mark}\x1b[0m" if colour else mark
     hint = f"\n{'':26}hint: {row.hint}" if row.hint and not row.works else ""
     return f"{mark} {row.name:<23} {row.detail}{hint}"

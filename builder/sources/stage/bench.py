@@ -25,16 +25,15 @@ from builder.engine.buildah import NO_LIMITS, Engine, Limits
 from builder.engine.command import Command, MachineRunner, Runner, Sink
 from builder.engine.lookup import Wish, look_up
 from builder.engine.session import RoomPlan, Session, attend
-from builder.errors import BuildError, MachineError, RootletError
+from builder.errors import BuildError, MachineError
 from builder.files import read_checked, write_checked
 from builder.progress import Progress
-from builder.sources.stage.journal import abandoned, container_name, forget
+from builder.sources.stage.journal import abandoned, container_name
 from builder.sources.stage.options import StageOptions
 from builder.sources.stage.rows import laid
+from builder.sources.stage.upkeep import ROOM, mark_used, remove_abandoned, sweep_unused
 from builder.sysroot import Node
 
-ROOM = "stages"
-"""Folder of the cache."""
 _BOOT = "import sys; sys.path.append(sys.argv[1]); from builder.sources.stage.inside import main; main()"
 _INSIDE_SECONDS = 3600.0
 SECRETS = "/run/secrets"
@@ -67,27 +66,20 @@ class Bench:
         """Look buildah up, and remove what processes left that were killed. MachineError without buildah."""
         wish = Wish(folder=self.folder, isolation=self.isolation, root=os.geteuid() == 0)
         engine = look_up(self.runner, wish)
-        self._remove_abandoned(engine)
+        remove_abandoned(self.folder, engine, self.runner)
+        sweep_unused(self.folder, engine, self.runner)
         return engine
 
     def has_leftovers(self) -> bool:
         """Whether killed processes may have left a container."""
         return bool(abandoned(self.folder / "rooms"))
 
-    def _remove_abandoned(self, engine: Engine) -> None:
-        for name in abandoned(self.folder / "rooms"):
-            with contextlib.suppress(RootletError):
-                self.runner.run(buildah.remove(engine, name))
-            if name not in self._containers(engine):
-                forget(self.folder / "rooms", name)
-
-    def _containers(self, engine: Engine) -> frozenset[str]:
-        listed = json.loads(self.runner.run(buildah.containers(engine)).stdout or b"null") or []
-        return frozenset(str(one["containername"]) for one in listed)
-
     def image(self, key: str) -> str:
         """ID of the stored image that stands for ``key``; "" where none is known."""
-        body = read_checked(self.folder / "images" / f"{key}.json")
+        path = self.folder / "images" / f"{key}.json"
+        body = read_checked(path)
+        if body is not None:
+            mark_used([path])
         return "" if body is None else str(json.loads(body)["image"])
 
     def remember_image(self, key: str, image: str) -> None:

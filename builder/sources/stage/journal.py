@@ -34,10 +34,15 @@ def container_name(folder: Path) -> Iterator[str]:
         os.close(descriptor)
 
 
+def names(folder: Path) -> tuple[str, ...]:
+    """Names that were not forgotten, whoever they belong to."""
+    locks = sorted(folder.glob(f"{_PREFIX}*.lock"))
+    return tuple(path.stem for path in locks if _NAME.fullmatch(path.stem))
+
+
 def abandoned(folder: Path) -> tuple[str, ...]:
     """Names whose process is gone, or failed to remove its container."""
-    locks = sorted(folder.glob(f"{_PREFIX}*.lock"))
-    return tuple(path.stem for path in locks if _NAME.fullmatch(path.stem) and _is_free(path))
+    return tuple(name for name in names(folder) if _is_free(folder / f"{name}.lock"))
 
 
 def forget(folder: Path, name: str) -> None:

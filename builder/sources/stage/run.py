@@ -27,6 +27,7 @@ from builder.sources.stage.delta import DeltaSysroot
 from builder.sources.stage.journal import alone
 from builder.sources.stage.logs import StageLog
 from builder.sources.stage.rows import Rows, read_rows, taken, write_rows
+from builder.sources.stage.upkeep import mark_used
 from builder.sysroot import Kind, Node, Sysroot
 
 FORMAT = 1
@@ -90,6 +91,9 @@ def remembered(task: Task, bench: Bench) -> Left | None:
     rows = read_rows(_rows_path(bench, key), bench.cache) if tree is not None else None
     if tree is None or rows is None:
         return None
+    used = (key, task.origin.key)
+    mark_used(bench.folder / "packs" / f"{one}.pack" for one in used)
+    mark_used(bench.folder / "trees" / f"{one}.{kind}" for one in used for kind in ("json", "signs"))
     return Left(key=key, tree=DeltaSysroot(tree, rows.nodes, rows.gone))
 
 
