@@ -118,6 +118,11 @@ class Sysroot:
             _place(self._nodes, node)
         _add_missing_parents(self._nodes)
 
+    @property
+    def own_packages(self) -> Mapping[str, Package]:
+        """The packages that were asked for here: not those of trees that lie below this one."""
+        return self.packages
+
     def overlay(self, nodes: Iterable[Node]) -> Sysroot:
         """A new sysroot with ``nodes`` laid over this one (they replace what is at their paths)."""
         merged = Sysroot((), self.packages.values())

@@ -139,7 +139,7 @@ def _same_source(named: list[str], sysroot: Sysroot) -> Iterator[tuple[str, str]
     for name in named:
         package = sysroot.packages[name]
         sources.setdefault((package.source_name, package.source_version), name)
-    for package in sysroot.packages.values():
+    for package in sysroot.own_packages.values():
         sibling = sources.get((package.source_name, package.source_version))
         if sibling is not None and package.name not in named and not package.alone:
             yield package.name, sibling

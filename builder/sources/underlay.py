@@ -6,11 +6,11 @@ to it are not seen. Nothing is walked before it is asked for, so that a tree may
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from builder.sysroot import Kind, Node, Sysroot
+from builder.sysroot import Kind, Node, Package, Sysroot
 
 _USR = "/usr"
 _MOVED = tuple(f"{_USR}/{name}" for name in ("bin", "sbin", "lib", "lib32", "lib64", "libx32"))
@@ -31,13 +31,13 @@ class Underlaid(Sysroot):
         super().__init__(())
         self._top = top
         self._below = below
-        packages = {
-            name: replace(package, alone=True)
-            for tree in reversed(below)
-            for name, package in tree.packages.items()
-        }
-        self.packages = {**packages, **top.packages}
+        self.packages = _Packages(top.packages, tuple(tree.packages for tree in below))
         self._nodes = self._found = _Found(top, below, tuple(self._owners()))
+
+    @property
+    def own_packages(self) -> Mapping[str, Package]:
+        """The packages of the top."""
+        return self._top.own_packages
 
     def _owners(self) -> Iterator[frozenset[str]]:
         """For each tree below, the packages that come from somewhere above it."""
@@ -84,6 +84,35 @@ class Underlaid(Sysroot):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+
+class _Packages(Mapping[str, Package]):
+    """Packages of several trees, the highest first, made when somebody asks for one."""
+
+    def __init__(self, top: Mapping[str, Package], below: tuple[Mapping[str, Package], ...]) -> None:
+        self._top = top
+        self._below = below
+        self._names = tuple(dict.fromkeys(name for one in (top, *below) for name in one))
+        self._made: dict[str, Package] = {}
+
+    def __getitem__(self, name: str) -> Package:
+        if name in self._top:
+            return self._top[name]
+        if name not in self._made:
+            holder = next((one for one in self._below if name in one), None)
+            if holder is None:
+                raise KeyError(name)
+            self._made[name] = replace(holder[name], alone=True)
+        return self._made[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._top or any(name in one for one in self._below)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 def _children(tree: Sysroot, path: str) -> tuple[str, ...]:

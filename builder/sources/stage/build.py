@@ -18,7 +18,6 @@ from builder.lock import LockedPackage
 from builder.recipe.source_model import DebianSource, Source, StageSource
 from builder.sources.debian.archive import DebianArchive, acquire, lock
 from builder.sources.debian.store import PackageStore
-from builder.sources.image import image_tree
 from builder.sources.stage import dpkg_root
 from builder.sources.stage.base import Base, debian_base, scratch, tree_base
 from builder.sources.stage.bench import bench_of
@@ -133,6 +132,8 @@ class _Stages:
             return below.origin, below.keys(self._bench.epoch)[-1]
         source = self._sources.get(stage.start)
         if stage.image is not None:
+            from builder.sources.image import image_tree  # noqa: PLC0415 (imports the network)
+
             base = tree_base(image_tree(stage.start, stage.image, self._supplies))
         elif source is None:
             base = scratch()
