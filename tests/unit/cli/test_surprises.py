@@ -61,7 +61,7 @@ def test_messages_do_not_go_to_a_file_that_got_the_number_of_a_closed_stream(tmp
     assert not any(path.is_file() and path.stat().st_size for path in tmp_path.rglob("*"))
 
 
-@pytest.mark.parametrize("name", ["doctor", "init"])
+@pytest.mark.parametrize("name", ["init"])
 def test_planned_commands_are_refused_as_such(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run([name, "something"]) == 2
     assert f"{name} is not supported yet" in capsys.readouterr().err
