@@ -55,16 +55,17 @@ def command(
 
 
 def _paths(contents: Contents, paths: tuple[str, ...], missing: list[ResolutionError]) -> list[Asked]:
-    from builder.plan.chain import Chains  # noqa: PLC0415 (imports of one command)
+    from builder.plan.chain import Chains, explain  # noqa: PLC0415 (imports of one command)
     from builder.plan.contents import is_glob  # noqa: PLC0415 (as above)
     from builder.report.why import Asked  # noqa: PLC0415 (as above)
 
-    asked, explain = [], Chains(contents).explain
+    asked, chains = [], Chains(contents.places)
     for path in paths:
         whole = path if path.startswith("/") else f"/{path}"
-        found = explain(whole)
+        found = explain(contents, chains, whole)
         if not found and is_glob(whole):
-            found = tuple(one for place in contents.glob(whole) for one in explain(place.path)[:1])
+            paths_found = (place.path for place in contents.glob(whole))
+            found = tuple(one for each in paths_found for one in explain(contents, chains, each)[:1])
         if not found:
             missing.append(_not_there(contents, whole))
         asked.append(Asked(path=path, found=found))
@@ -74,18 +75,17 @@ def _paths(contents: Contents, paths: tuple[str, ...], missing: list[ResolutionE
 def _packages(
     contents: Contents, packages: tuple[str, ...], missing: list[ResolutionError], *, as_json: bool
 ) -> list[Asked]:
-    from builder.plan.chain import Chains  # noqa: PLC0415 (imports of one command)
+    from builder.plan.chain import Chains, explain  # noqa: PLC0415 (imports of one command)
     from builder.report.why import Asked  # noqa: PLC0415 (as above)
 
-    asked, explain = [], Chains(contents).explain
+    asked, chains = [], Chains(contents.places)
     for name in packages:
         if contents.component(name) is None:
             missing.append(_no_package(contents, name))
         elif as_json:
-            files = contents.of_package(name)
-            asked.append(
-                Asked(path=name, found=tuple(one for file in files for one in explain(file.path)[:1]))
-            )
+            files = (file.path for file in contents.of_package(name))
+            found = tuple(one for file in files for one in explain(contents, chains, file)[:1])
+            asked.append(Asked(path=name, found=found))
     return asked
 
 

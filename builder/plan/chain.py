@@ -61,24 +61,13 @@ class Explanation:
 class Chains:
     """The chains of one image; what they share is found once."""
 
-    def __init__(self, contents: Contents) -> None:
-        self._contents = contents
-        self._places = contents.places
+    def __init__(self, places: Mapping[str, Place]) -> None:
+        self._places = places
 
-    def explain(self, path: str) -> tuple[Explanation, ...]:
-        """Why ``path`` is there; for a link, then why what it leads to is. Empty when nothing is there."""
-        place = self._contents.find(path)
-        if place is None:
-            return ()
-        tree = self._contents.tree
-        folder = tree.lookup(path.rstrip("/").rpartition("/")[0] or "/")
-        found = [self._explanation(place, (node.path for node in folder.links))]
-        if place.kind is Kind.SYMLINK:
-            led = tree.lookup(place.path)
-            target = self._places.get(led.path) if led.node is not None else None
-            if target is not None:
-                found.append(self._explanation(target, (node.path for node in led.links)))
-        return tuple(found)
+    def explanation(self, place: Place, links: Iterable[str]) -> Explanation:
+        """Why ``place`` is there, to which the paths of ``links`` led."""
+        crossed = tuple(self._places[link] for link in links if link in self._places)
+        return Explanation(place=place, links=crossed, chain=self.of(place.path))
 
     def of(self, path: str) -> tuple[Place, ...]:
         """The paths from the first one, which no other path asked for, to ``path``.
@@ -112,16 +101,28 @@ class Chains:
                     found[place.package] = (rank, place)
         return {package: place for package, (_, place) in found.items()}
 
-    def _explanation(self, place: Place, links: Iterable[str]) -> Explanation:
-        crossed = tuple(self._places[link] for link in links if link in self._places)
-        return Explanation(place=place, links=crossed, chain=self.of(place.path))
-
     def _asked_by(self, place: Place) -> Place | None:
         file = _file_of(place, self._places)
         reason = place.reason
         if file is not None or reason is None or not _speaks_of_a_package(reason):
             return file
         return self.spokesman(reason.subject)
+
+
+def explain(contents: Contents, chains: Chains, path: str) -> tuple[Explanation, ...]:
+    """Why ``path`` is there; for a link, then why what it leads to is. Empty when nothing is there."""
+    place = contents.find(path)
+    if place is None:
+        return ()
+    tree = contents.tree
+    folder = tree.lookup(path.rstrip("/").rpartition("/")[0] or "/")
+    found = [chains.explanation(place, (node.path for node in folder.links))]
+    if place.kind is Kind.SYMLINK:
+        led = tree.lookup(place.path)
+        target = contents.places.get(led.path) if led.node is not None else None
+        if target is not None:
+            found.append(chains.explanation(target, (node.path for node in led.links)))
+    return tuple(found)
 
 
 def origin(chain: tuple[Place, ...]) -> str:

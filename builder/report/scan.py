@@ -24,6 +24,7 @@ _BOLD, _DIM, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 _HEADER = ("SEVERITY", "ID", "PACKAGE", "INSTALLED", "FIXED IN", "STATUS")
 _PROBABLE = 0.1
 """EPSS from which a row of the table says how probable an exploit is."""
+_STEPS = 5
 _DAY = 86400
 _HOUR = 3600
 
@@ -102,6 +103,18 @@ class FindingRow(Protocol):
     @property
     def ignored(self) -> Ignore | None:
         """The waiver that covers it."""
+
+    @property
+    def place(self) -> str:
+        """The file that brings the package in."""
+
+    @property
+    def because(self) -> tuple[str, ...]:
+        """What asked for it, and the files that lead to ``place``."""
+
+    @property
+    def mend(self) -> str:
+        """What takes the finding away."""
 
 
 class DataSource(Protocol):
@@ -185,6 +198,7 @@ def render_table(scan: Scan, verdict: Judgement | None = None, *, colour: bool =
     findings = verdict.findings if verdict is not None else scan.findings
     blocks = [
         _table(findings, colour=colour),
+        _mends(findings),
         [_summary(scan, findings, colour=colour), *_data(scan.databases)],
     ]
     unjudged = verdict.unjudged if verdict is not None else scan.unscannable
@@ -209,7 +223,9 @@ def render_json(scan: Scan, verdict: Judgement | None = None) -> str:
     ``aliases``, ``severity``, ``status`` (raw), ``ecosystem``, ``package``, ``version``, ``architecture``,
     ``purl``, ``source``, ``source_version``, ``fixed`` (null where nothing mends it), ``cvss`` (null or
     ``vector``, ``score``), ``kev`` (whether CISA knows of exploits), ``epss`` (0 to 1 or null), ``summary``,
-    ``ignored`` (null or ``reason`` and ``expires``, a day or null).
+    ``place`` (the file that brings the package in), ``because`` (what asked for it, then the files that lead
+    to ``place``; empty where nobody has written it down), ``mend`` (what takes the finding away), ``ignored``
+    (null or ``reason`` and ``expires``, a day or null).
     """
     findings = verdict.findings if verdict is not None else scan.findings
     inventory = scan.inventory
@@ -260,6 +276,25 @@ def _exploits(finding: FindingRow) -> str:
     if finding.kev:
         return ", exploited (KEV)"
     return f", EPSS {finding.epss:.0%}" if finding.epss is not None and finding.epss >= _PROBABLE else ""
+
+
+def _mends(findings: Iterable[FindingRow]) -> list[str]:
+    """For each package that counts, what takes most of its findings away and why it is there."""
+    lines: dict[tuple[str, str], list[FindingRow]] = {}
+    for finding in findings:
+        if finding.ignored is None and (finding.mend or finding.because):
+            lines.setdefault((finding.package, finding.mend), []).append(finding)
+    found = []
+    for (package, mend), same in lines.items():
+        why = f" — {_arrows(same[0].because)}" if same[0].because else ""
+        found.append(f"  {clean(package)}: {_many(len(same), 'finding')}: {clean(mend)}{why}")
+    return ["what mends them, and why they are there:", *found] if found else []
+
+
+def _arrows(because: tuple[str, ...]) -> str:
+    """The chain, its middle left out where it is long."""
+    shown = because if len(because) <= _STEPS else (*because[:2], "…", *because[-2:])
+    return " → ".join(clean(one) for one in shown)
 
 
 def _painted(line: str, finding: FindingRow) -> str:
@@ -377,6 +412,9 @@ def _finding_fields(finding: FindingRow) -> dict[str, object]:
         "kev": finding.kev,
         "epss": finding.epss,
         "summary": finding.summary,
+        "place": clean(finding.place),
+        "because": [clean(one) for one in finding.because],
+        "mend": clean(finding.mend),
         "ignored": None
         if ignored is None
         else {"reason": ignored.reason, "expires": ignored.expires.isoformat() if ignored.expires else None},

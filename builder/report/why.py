@@ -67,7 +67,7 @@ def render_package(contents: Contents, package: Component, findings: Findings) -
     files = contents.of_package(package.name)
     total = human_size(sum(place.size for place in files))
     head = [f"{_package_words(package)}: {_many(len(files), 'path')}, {total}"]
-    chains = Chains(contents)
+    chains = Chains(contents.places)
     first = chains.spokesman(package.name)
     steps = list(_chain_lines(chains.of(first.path))) if first is not None else []
     known = list(_finding_lines(package, findings))

@@ -100,6 +100,9 @@ class Finding:
     ``score`` is that of the CVSS ``vector``, None and "" without one. ``kev``: CISA knows that it is
     exploited; ``epss``: how probable that is within 30 days (0 to 1), None where nobody says. ``ignored`` is
     the waiver of the recipe that covers it.
+
+    ``place`` is the file that brings the package in (builder/scan/explain.py), ``because`` what asked for it
+    and the files that lead there, () where nobody has written it down; ``mend`` is what takes it away.
     """
 
     id: str
@@ -120,6 +123,9 @@ class Finding:
     epss: float | None = None
     summary: str = ""
     ignored: Ignore | None = None
+    place: str = ""
+    because: tuple[str, ...] = ()
+    mend: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from builder.errors import ScanError
 from builder.inventory.collect import take_inventory
 from builder.inventory.files import walk_root
 from builder.oci import ImageAddress, Platform
+from builder.scan.explain import RecordKeeper
 from builder.scan.match import AdvisorySource, scan_inventory
 from builder.scan.model import ScanReport
 from builder.stored.read import StoredImage, open_image
@@ -26,7 +27,9 @@ _NO_ROOT = "the folder has no package, no program and names no distribution: it 
 
 def scan_image(image: StoredImage, source: AdvisorySource, *, subject: str, now: dt.datetime) -> ScanReport:
     """Judge what a container of ``image`` sees; every layer is proven on the way (BuildError)."""
-    return scan_inventory(take_inventory(tree(image)), source, subject=subject, now=now)
+    record = RecordKeeper()
+    inventory = take_inventory(record.follow(tree(image)))
+    return record.explain(scan_inventory(inventory, source, subject=subject, now=now))
 
 
 def scan_reference(
@@ -47,8 +50,9 @@ def scan_reference(
     """
     opened = open_reference(reference, platform=platform, reach=reach)
     if isinstance(opened, Path):
-        inventory = take_inventory(walk_root(opened), development=True)
-        report = scan_inventory(inventory, source, subject=str(opened), now=now)
+        record = RecordKeeper()
+        inventory = take_inventory(record.follow(walk_root(opened)), development=True)
+        report = record.explain(scan_inventory(inventory, source, subject=str(opened), now=now))
         known = inventory.components or inventory.elf_files or inventory.distribution or not inventory.files
         return report if known else replace(report, unscannable=(*report.unscannable, _NO_ROOT))
     return scan_image(opened, source, subject=reference, now=now)

@@ -134,13 +134,11 @@ def interrupt_when(condition: Path, times: int = 1) -> threading.Thread:
 @pytest.mark.parametrize(("script", "times"), [(_FAMILY, 1), (_STUBBORN, 2)], ids=["once", "impatiently"])
 def test_an_interruption_ends_the_program_and_its_children(tmp_path: Path, script: str, times: int) -> None:
     thread = interrupt_when(tmp_path / "child", times)
-    started = time.monotonic()
     try:
         with pytest.raises(KeyboardInterrupt):
             runner().run(shell(script.format(tmp_path)))
     finally:
         thread.join()
-    assert time.monotonic() - started < 6
     for pid in family(tmp_path):
         assert wait_until(lambda pid=pid: gone(pid))  # type: ignore[misc]  # bound at once
 

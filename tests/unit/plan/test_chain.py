@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder.plan.chain import MAX_STEPS, Chains, origin
+from builder.plan.chain import MAX_STEPS, Chains, Explanation, explain, origin
 from builder.plan.contents import Contents, Place, make_contents, nearest, planned_contents
 from builder.plan.model import Entry
 from builder.reason import Reason, ReasonKind
@@ -83,9 +83,14 @@ def image(*entries: Entry) -> Contents:
     return planned_contents(plan_of(layer_of(*(entries or IMAGE))), subject="demo")
 
 
+def explained(path: str) -> tuple[Explanation, ...]:
+    contents = image()
+    return explain(contents, Chains(contents.places), path)
+
+
 @pytest.mark.parametrize(("path", "first", "paths"), CHAINS)
 def test_chains(path: str, first: str, paths: list[str]) -> None:
-    found = Chains(image()).of(path)
+    found = Chains(image().places).of(path)
     assert [place.path for place in found] == paths
     assert origin(found) == first
 
@@ -117,7 +122,7 @@ def test_no_record_makes_a_chain_without_end(record: dict[str, tuple[ReasonKind,
         path: Place(path=path, kind=Kind.FILE, package=package, reason=Reason(kind, subject))
         for path, (kind, subject, package) in record.items()
     }
-    chains = Chains(contents_of(places.values()))
+    chains = Chains(contents_of(places.values()).places)
     for path in places:
         found = [place.path for place in chains.of(path)]
         assert found[-1] == path
@@ -125,7 +130,7 @@ def test_no_record_makes_a_chain_without_end(record: dict[str, tuple[ReasonKind,
 
 
 def test_a_package_is_spoken_for_by_the_file_with_the_shortest_chain() -> None:
-    places, chains = image().places, Chains(image())
+    places, chains = image().places, Chains(image().places)
     assert chains.spokesman("libx1") == places[LIB]
     assert chains.spokesman("gcc") == places["/usr/share/doc/gcc/copyright"]
     assert chains.spokesman("nothing") is None
@@ -141,7 +146,7 @@ def test_a_hostile_record_costs_little_and_is_cut() -> None:
         Place(path=f"/m{n}", kind=Kind.FILE, package=f"m{n}", reason=Reason(ReasonKind.METADATA, f"m{n + 1}"))
         for n in range(count)
     ]
-    chains = Chains(contents_of([*places, *more]))
+    chains = Chains(contents_of([*places, *more]).places)
     begin = time.process_time()
     assert {len(chains.of(f"/{n}")) for n in range(0, count, 100)} == {MAX_STEPS, 100}
     assert len(chains.of("/m0")) == MAX_STEPS
@@ -154,23 +159,23 @@ def names(places: Iterable[Place]) -> list[str]:
 
 
 def test_a_link_is_explained_and_then_followed() -> None:
-    link, target = Chains(image()).explain("/lib/libx.so.1")
+    link, target = explained("/lib/libx.so.1")
     assert (link.place.path, names(link.links)) == ("/usr/lib/libx.so.1", ["/lib"])
     assert (target.place.path, names(target.links)) == (LIB, ["/usr/lib/libx.so.1"])
 
 
 def test_a_link_to_nowhere_is_explained_alone() -> None:
-    assert [one.place.path for one in Chains(image()).explain("/var/lock")] == ["/var/lock"]
+    assert [one.place.path for one in explained("/var/lock")] == ["/var/lock"]
 
 
 @pytest.mark.parametrize("path", ["/usr//bin/./app", "/usr/bin/app/", "/lib/../bin/app"])
 def test_a_path_is_found_however_it_is_written(path: str) -> None:
-    assert names(one.place for one in Chains(image()).explain(path)) == [APP]
+    assert names(one.place for one in explained(path)) == [APP]
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/usr/bin/app/x", "/usr", "/"])
 def test_what_has_no_entry_is_not_explained(path: str) -> None:
-    assert Chains(image()).explain(path) == ()
+    assert explained(path) == ()
 
 
 def test_patterns_packages_and_folders() -> None:

@@ -118,6 +118,9 @@ def test_json_says_everything() -> None:
         "kev": False,
         "epss": None,
         "summary": "",
+        "place": "",
+        "because": [],
+        "mend": "",
         "ignored": {"reason": "not reachable", "expires": "2026-12-31"},
     }
     del document["findings"], document["inventory"]["components"]
