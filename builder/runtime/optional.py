@@ -1,8 +1,9 @@
-"""Libraries of plug-ins that their own package only recommends: zsh's module for PCRE, and PCRE.
+"""Libraries of plug-ins that their own package does not depend on: zsh's module for PCRE, and PCRE.
 
-dpkg-shlibdeps writes the libraries of parts that not everybody uses into ``Recommends``. Whoever names the
-package wants all of it to work, so the library comes; of its package as little as of any dependency's. Which
-of the recommended packages has it, its name says (Debian Policy, section 8.1).
+dpkg-shlibdeps writes the libraries of parts that not everybody uses into ``Recommends`` or ``Suggests``.
+Recommended ones come: whoever names the package wants it to work as it usually does; of their packages as
+little as of any dependency's. A plug-in whose library is merely suggested does without (collectd has a
+hundred). Which of the packages has a library, its name says (Debian Policy, section 8.1).
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from builder.reason import Reason, ReasonKind
 from builder.sources.debian.relations import parse_alternatives
 from builder.sysroot import Sysroot
 
-_FIELDS = ("Pre-Depends", "Depends", "Recommends")
+_WANTED = ("Pre-Depends", "Depends", "Recommends")
+_OFFERED = ("Suggests",)
 _SONAME = re.compile(r"(?P<name>.+)\.so\.(?P<version>[0-9A-Za-z.]+)")
 _TRANSITIONS = r"(?:t64|v5|c2|ldbl)?"
 """Endings of packages whose library changed its binary interface without a new name."""
@@ -25,12 +27,25 @@ _TRANSITIONS = r"(?:t64|v5|c2|ldbl)?"
 def recommended(missing: Iterable[MissingLibrary], sysroot: Sysroot) -> Iterator[tuple[str, Reason]]:
     """Packages called like a library in ``missing`` that the dependent's package relates to, and why."""
     for one in missing:
-        called = _package_name(one.name)
-        node = sysroot.get(one.dependent)
-        if called is not None and node is not None and node.package in sysroot.packages:
-            for name in _related(sysroot.packages[node.package].control):
-                if called.fullmatch(name):
-                    yield name, Reason(ReasonKind.NEEDED, one.dependent)
+        for name in _named_after(one, _WANTED, sysroot):
+            yield name, Reason(ReasonKind.NEEDED, one.dependent)
+
+
+def suggested(missing: Iterable[MissingLibrary], sysroot: Sysroot) -> dict[str, set[str]]:
+    """Dependents of which a library is in a package that theirs suggests, and the names of such packages."""
+    found: dict[str, set[str]] = {}
+    for one in missing:
+        for name in _named_after(one, _OFFERED, sysroot):
+            found.setdefault(one.dependent, set()).add(name)
+    return found
+
+
+def _named_after(missing: MissingLibrary, fields: Iterable[str], sysroot: Sysroot) -> Iterator[str]:
+    called = _package_name(missing.name)
+    node = sysroot.get(missing.dependent)
+    if called is not None and node is not None and node.package in sysroot.packages:
+        related = _related(sysroot.packages[node.package].control, fields)
+        yield from (name for name in related if called.fullmatch(name))
 
 
 def _package_name(soname: str) -> re.Pattern[str] | None:
@@ -42,11 +57,11 @@ def _package_name(soname: str) -> re.Pattern[str] | None:
     return re.compile(re.escape(f"{name}{hyphen}{match['version'].lower()}") + _TRANSITIONS)
 
 
-def _related(control: str) -> Iterator[str]:
-    fields = next(paragraphs(control), {})
-    for field in _FIELDS:
+def _related(control: str, fields: Iterable[str]) -> Iterator[str]:
+    paragraph = next(paragraphs(control), {})
+    for field in fields:
         try:
-            clauses = parse_alternatives(fields.get(field, ""))
+            clauses = parse_alternatives(paragraph.get(field, ""))
         except ValueError:  # the archive's index was read well, which is what counts
             continue
         for clause in clauses:

@@ -74,6 +74,8 @@ class Case:
     error: str = ""
     dep_source: bool = False
     dep_alone: bool = False
+    control: str = ""
+    """More fields of app's control file."""
 
 
 CASES = (
@@ -405,8 +407,9 @@ CASES = (
 def closure_of(case: Case, folder: Path) -> Closure:
     dep = make_package(folder, "dep", {**case.dep, **copyright_of("dep")})
     source = "app-src" if case.dep_source else "dep-src"
+    app = make_package(folder, "app", {**case.app, **copyright_of("app")})
     packages = [
-        make_package(folder, "app", {**case.app, **copyright_of("app")}),
+        replace(app, control=app.control + case.control),
         replace(dep, alone=case.dep_alone, source_name=source, source_version="1.0-1"),
         make_package(folder, "libc6", LIBC),
     ]
@@ -507,7 +510,6 @@ OPTIONAL: dict[str, tuple[str, str, tuple[str, ...]]] = {
         ("libx-y2.1t64",),
     ),
     "a dependency of a package that was taken for single files": ("libx.so.1", "Depends: libx1", ("libx1",)),
-    "suggested ones are not wanted by all": ("libx.so.1", "Suggests: libx1", ()),
     "names without a version say nothing": ("libx.so", "Recommends: libx", ()),
 }
 
@@ -541,6 +543,28 @@ def test_libraries_that_a_package_recommends(
     again = closure(found, asked=taken)
     assert tuple(again.taken) == taken
     assert str(again.needed[f"{LIB}/{soname}"].reason).startswith("DT_NEEDED of /usr/lib/app/plugin.so")
+
+
+def test_plugins_may_do_without_libraries_that_their_package_only_suggests(tmp_path: Path) -> None:
+    case = Case(
+        "",
+        app={f"/opt/{name}.so": library(f"{name}.so", f"lib{name}.so.1", "libc.so.6") for name in "abcde"},
+        warnings=(
+            (
+                "/opt/a.so, /opt/b.so, /opt/c.so and 1 more cannot be loaded: app only "
+                "suggests the packages of their libraries; to have them: "
+                'packages = ["liba1", "libb1t64", "libc1", "libd1"]'
+            ),
+            ("/opt/e.so needs libe.so.1, which nothing provides: what loads it at run time must do without"),
+        ),
+        control="Suggests: liba1, libb1t64 | libb0, nice, libc1, libd1 (>= 2), other-e\n",
+    )
+    closure = closure_of(case, tmp_path)
+    assert closure.warnings == case.warnings
+    assert (closure.taken, "/opt/a.so" in closure.needed) == ({}, True)
+    program_too = replace(case, app={**case.app, "/usr/bin/app": program("liba.so.1")})
+    with pytest.raises(ResolutionError, match=r"liba\.so\.1 is needed by /usr/bin/app"):
+        closure_of(program_too, tmp_path)
 
 
 _RULE = """
