@@ -51,6 +51,14 @@ PROOFS = (
         without="uname -s: No such file or directory",
     ),
     Proof(
+        rule="sdl12-compat",
+        packages=("povray",),
+        files={"/a.pov": "camera { location <0,0,-3> look_at 0 } sphere { 0, 1 pigment { rgb 1 } }\n"},
+        argv=("/usr/bin/povray", "+I/a.pov", "+O-", "+W8", "+H8", "-D", "+FN"),
+        expect=r"(?s)PNG.*IHDR",
+        without="Failed loading SDL2 library",
+    ),
+    Proof(
         rule="graphviz-plugins",
         packages=("graphviz",),
         argv=("/usr/bin/dot", "-Tsvg"),
