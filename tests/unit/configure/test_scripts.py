@@ -573,6 +573,14 @@ STATUS: dict[str, tuple[str, list[str]]] = {
         "[ x ] && touch /etc/a; [ '' ] || touch /etc/b; [ ! x ] && touch /c",
         ["a", "b"],
     ),
+    "files are the same or not": (
+        (
+            "echo x >/etc/a; cp /etc/a /etc/b; echo y >/etc/c\n"
+            "cmp -s /etc/a /etc/b && touch /etc/d; diff -q /etc/a /etc/c >/dev/null 2>&1 || touch /etc/e\n"
+            "diff -q /etc/no /etc/a || touch /etc/f; cmp /etc/a /proc/x && touch /etc/g"
+        ),
+        ["a", "b", "c", "d", "e", "f"],
+    ),
     "parentheses in a test": ("[ \\( a = b -o c = c \\) -a -d /etc ] && touch /etc/a", ["a"]),
 }
 
@@ -581,6 +589,17 @@ STATUS: dict[str, tuple[str, list[str]]] = {
 def test_what_is_true(tmp_path: Path, case: str) -> None:
     text, names = STATUS[case]
     assert [node.path for node in script(tmp_path, text).nodes] == [f"/etc/{name}" for name in names]
+
+
+def test_sed_that_changes_nothing_is_recognised(tmp_path: Path) -> None:
+    text = (
+        "echo 'a new word' >/etc/a\n"
+        "sed -i -e 's/OldWord/x/i' -e 's,old-word,y,g' /etc/a\n"
+        "sed -i -e 's/Word/x/i' /etc/a\n"
+        "sed -i -e 's/[Oo]ld/x/' /etc/a\n"
+        "sed -i -e 's/old/x/' /etc/none\n"
+    )
+    assert [number for number, _ in unrecognised(script(tmp_path, text))] == [4, 5, 6]
 
 
 def test_a_script_that_would_fail_says_where(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ _EDGES = len(r"\b\b")
 _OWNER_TEST = re.compile(r"test -([OG]) (/[^\s&|;]+)")
 _OWNER_TESTS = re.compile(r"\s*test -[OG] /[^\s&|;]+(?:\s*&&\s*test -[OG] /[^\s&|;]+)*\s*")
 _NO_ANSWER = """
-uname hostname date ls wc sort uniq tail awk dpkg-query md5sum sha256sum cmp diff cksum ucfq ps ss
+uname hostname date ls wc sort uniq tail awk dpkg-query md5sum sha256sum cksum ucfq ps ss
 logname whoami runlevel du
 systemd-detect-virt ischroot mountpoint netstat ip df expr seq yes debconf-show realpath"""
 """Programs that only say something, which is not known."""
@@ -84,8 +84,45 @@ _ANCHORED = re.compile(r"s(?P<mark>[/|,#])\^(?P<start>(?:\\\(|[A-Za-z0-9_-])+)[^
 """``s/^word…/…/p``; what follows the word is not read."""
 
 
+_LITERAL = re.compile(r"s(?P<mark>[/|,#])(?P<word>[A-Za-z0-9_ -]+)(?P=mark)[^\n]*(?P=mark)[gI i]*")
+"""``s/word/…/``: nothing happens where the word does not stand."""
+
+
+def _changes_nothing(shell: Shell, arguments: list[str]) -> bool:
+    """Whether ``sed -i`` replaces words that its files do not have, as scripts do for old versions."""
+    read = read_arguments(arguments, ("e", "expression"))
+    commands = [
+        one
+        for one, before in zip(arguments, ("", *arguments), strict=False)
+        if before in {"-e", "--expression"}
+    ]
+    files = [one for one in read.operands if one not in commands]
+    if not read.has("i", "in-place") or not commands or not files:
+        return False
+    matches = [_LITERAL.fullmatch(command) for command in commands]
+    text = "".join(map(shell.system.read, files)).lower()
+    return UNKNOWN not in text and all(match and match["word"].lower() not in text for match in matches)
+
+
+def _same(shell: Shell, arguments: list[str]) -> Verdict:
+    """``cmp``, ``diff``: whether two files are the same; false too where one is not there."""
+    read = read_arguments(arguments, ())
+    if len(read.operands) != 2 or not all(map(shell.system.knows, read.operands)):  # noqa: PLR2004 (files)
+        return unknown(shell, [])
+    if None in map(shell.system.find, read.operands):
+        return False
+    texts = [shell.system.read(path) for path in read.operands]
+    if UNKNOWN in "".join(texts):
+        return unknown(shell, [])
+    if texts[0] != texts[1] and not read.has("s", "silent", "quiet"):
+        shell.write(UNKNOWN)
+    return texts[0] == texts[1]
+
+
 def _sed(shell: Shell, arguments: list[str]) -> Verdict:
-    """``sed -n 's/^word…/…/p'`` says nothing when no line starts so; everything else is not known."""
+    """``sed -n "s/^word…/…/p"`` says nothing when no line starts so; the rest is not known, but see above."""
+    if _changes_nothing(shell, arguments):
+        return True
     match = _ANCHORED.fullmatch(arguments[1]) if len(arguments) == 2 and arguments[0] == "-n" else None  # noqa: PLR2004 (-n and one command)
     if match is not None and UNKNOWN not in shell.input:
         # The last letter may be repeated, or not be there at all, by what follows it.
@@ -264,6 +301,8 @@ FILTER_COMMANDS: dict[str, Handler] = {
     "pgrep": _no_process,
     "grep": _grep,
     "sed": _sed,
+    "cmp": _same,
+    "diff": _same,
     "fgrep": _grep,
     "egrep": _grep,
     "basename": _basename,
