@@ -8,6 +8,7 @@ a folder that it listed, although a full installation of the same packages has i
 from __future__ import annotations
 
 import re
+import tempfile
 import time
 import tomllib
 from collections.abc import Iterator
@@ -73,19 +74,17 @@ def debian(lab: Lab) -> frozenset[str]:
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_nothing_that_was_looked_for_is_missing(
-    name: str, lab: Lab, debian: frozenset[str], tmp_path: Path
-) -> None:
+def test_nothing_that_was_looked_for_is_missing(name: str, lab: Lab, debian: frozenset[str]) -> None:
     recipe = _recipe(name)
     if not recipe.tests:
         pytest.skip("the recipe has no tests")
-    unexplained = sorted(_missing(recipe, lab, debian, tmp_path))
+    unexplained = sorted(_missing(recipe, lab, debian))
     assert unexplained == [], f"looked for in vain: {unexplained}"
 
 
-def test_a_rule_that_nobody_wrote_would_be_noticed(lab: Lab, debian: frozenset[str], tmp_path: Path) -> None:
+def test_a_rule_that_nobody_wrote_would_be_noticed(lab: Lab, debian: frozenset[str]) -> None:
     rules = tuple(rule for rule in shipped_rules() if rule.name != "openssl-configuration")
-    assert "/usr/lib/ssl/openssl.cnf" in _missing(_recipe("memcached"), lab, debian, tmp_path, rules)
+    assert "/usr/lib/ssl/openssl.cnf" in _missing(_recipe("memcached"), lab, debian, rules)
 
 
 def test_every_exception_has_a_reason() -> None:
@@ -105,24 +104,22 @@ def _recipe(name: str) -> Recipe:
 
 
 def _missing(
-    recipe: Recipe,
-    lab: Lab,
-    debian: frozenset[str],
-    folder: Path,
-    rules: tuple[Rule, ...] | None = None,
+    recipe: Recipe, lab: Lab, debian: frozenset[str], rules: tuple[Rule, ...] | None = None
 ) -> set[str]:
     """What the programs of the recipe's tests looked for in vain, without the exceptions."""
     planned = plan_recipe(recipe, lab.workshop, rules=rules)
-    write_image(planned.plan, compression=Compression.NONE, directory=folder / "layout", progress=Silent())
-    logs = folder / "logs"
-    logs.mkdir()
-    _run(recipe, folder / "layout", logs, lab.workshop)
+    with tempfile.TemporaryDirectory(dir=lab.folder) as place:
+        layout, logs = Path(place, "layout"), Path(place, "logs")
+        write_image(planned.plan, compression=Compression.NONE, directory=layout, progress=Silent())
+        logs.mkdir()
+        _run(recipe, layout, logs, lab.workshop)
+        looked = looks(logs)
     image = frozenset(entry.path for layer in planned.plan.layers for entry in layer.entries)
     everything = debian | _paths(planned.sysroot)
     listings: dict[str, set[str]] = {}
     for path in everything:
         listings.setdefault(path.rpartition("/")[0] or "/", set()).add(path)
-    missing = strangers(looks(logs), image, everything, listings)
+    missing = strangers(looked, image, everything, listings)
     return {path for path in missing if not ENGINE.fullmatch(path) and not _explained(path, recipe)}
 
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
+_MEMORY = Path("/dev/shm")  # noqa: S108 (each run makes a folder of its own there)
+_ROOMY = "rootlet-tests"
+_PLENTY = 8 << 30
+"""Bytes that must be free: two workers fill a tenth of it each."""
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -41,6 +48,37 @@ def shared_folder() -> Path:
 def cache_folder() -> Path:
     """The machine's own package cache: tests that only need real packages fetch each of them once."""
     return Path(os.environ.get("ROOTLET_CACHE") or Path.home() / ".cache/rootlet")
+
+
+@contextlib.contextmanager
+def roomy(folder: Path) -> Iterator[Path]:
+    """Give ``folder``, or one in memory where the machine has plenty: for thousands of small files.
+
+    It is removed at the end, and so are those that killed runs left.
+    """
+    if not _has_room(_MEMORY):
+        yield folder
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    for path in _MEMORY.glob(f"{_ROOMY}-*"):
+        if not Path("/proc", path.name.split("-")[2]).exists():
+            shutil.rmtree(path, ignore_errors=True)
+    place = Path(tempfile.mkdtemp(prefix=f"{_ROOMY}-{os.getpid()}-", dir=_MEMORY))
+    try:
+        yield place
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _has_room(folder: Path) -> bool:
+    try:
+        found = os.statvfs(folder)
+        memory = Path("/proc/meminfo").read_text("ascii")
+    except OSError:
+        return False
+    available = re.search(r"^MemAvailable: +(\d+) kB$", memory, re.MULTILINE)
+    free = min(found.f_bavail * found.f_frsize, int(available[1]) << 10 if available else 0)
+    return free > _PLENTY and not found.f_flag & os.ST_NOEXEC
 
 
 def full_run() -> bool:
