@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from collections.abc import Mapping
@@ -16,6 +17,10 @@ from builder.errors import MachineError
 from builder.oci import Platform
 from builder.progress import Bar, JsonLines, Plain, Progress, Silent
 
+_NETWORK = re.compile(
+    r"(?i:https?_proxy|no_proxy|all_proxy)|SSL_CERT_FILE|SSL_CERT_DIR|GIT_SSL_CAINFO|PIP_[A-Z_]+"
+    r"|HOME|XDG_CONFIG_HOME|XDG_CONFIG_DIRS|NETRC"
+)
 _ARCHITECTURES = {
     "x86_64": Platform("linux", "amd64"),
     "amd64": Platform("linux", "amd64"),
@@ -89,6 +94,11 @@ def auth_files() -> tuple[Path, ...]:
     found.append(home / ".config" / "containers" / "auth.json")
     found.append((Path(docker) if docker else home / ".docker") / "config.json")
     return tuple(dict.fromkeys(found))
+
+
+def network_settings() -> dict[str, str]:
+    """Variables that say where things of the network are: proxies, certificates, and what pip is told."""
+    return {name: value for name, value in os.environ.items() if _NETWORK.fullmatch(name) and value}
 
 
 def runner() -> MachineRunner:

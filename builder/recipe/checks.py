@@ -11,6 +11,7 @@ from builder.recipe.reading import Section
 from builder.recipe.stage_checks import check_stages
 from builder.recipe.tree import Node, Problems, nearest, show
 
+_AT_ONE_PLACE = {"archive": "an archive", "git": "a repository"}
 _BASE_ACCOUNTS = ("root", "nobody", "nogroup")
 _WORD_FOR = {FileType.FILE: "a file", FileType.DIRECTORY: "a folder", FileType.SYMLINK: "a symbolic link"}
 _WRONG_FOR = {
@@ -37,12 +38,12 @@ def check_all(root: Section, problems: Problems) -> None:
 
 
 def _check_source(source: Section, problems: Problems) -> None:
-    if source.text("type") == "archive":
-        if source.has("url") == source.has("path"):
-            which = "both url and path" if source.has("url") else "neither url nor path"
-            problems.at(source.node, f"says {which}; an archive is at one place")
-        if source.has("url"):
-            _ask(source, "sha256", "is missing; an archive that is fetched needs its checksum", problems)
+    kind = source.text("type")
+    if kind in _AT_ONE_PLACE and source.has("url") == source.has("path"):
+        which = "both url and path" if source.has("url") else "neither url nor path"
+        problems.at(source.node, f"says {which}; {_AT_ONE_PLACE[kind]} is at one place")
+    if kind == "archive" and source.has("url"):
+        _ask(source, "sha256", "is missing; an archive that is fetched needs its checksum", problems)
 
 
 def _check_install(install: Section, root: Section, problems: Problems) -> None:

@@ -10,6 +10,7 @@ from builder.recipe.reading import Section
 from builder.recipe.source_model import (
     ArchiveSource,
     DebianSource,
+    GitSource,
     HostSource,
     ImageSource,
     Source,
@@ -103,10 +104,22 @@ def _image(name: str, section: Section) -> ImageSource:
     return ImageSource(name=name, ref=section.image("ref"))
 
 
+def _git(name: str, section: Section) -> GitSource:
+    return GitSource(
+        name=name,
+        url=section.text("url"),
+        path=section.local_path("path"),
+        commit=section.text("commit"),
+        ref=section.text("ref"),
+        submodules=section.flag("submodules"),
+    )
+
+
 _MAKERS: Mapping[str, Callable[[str, Section], Source]] = {
     "debian": _debian,
     "host": _host,
     "stage": _stage,
     "archive": _archive,
     "image": _image,
+    "git": _git,
 }

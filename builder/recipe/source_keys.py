@@ -7,6 +7,7 @@ from builder.recipe.keys import IMAGE_ADDRESS, LOCAL_PATH, PATH
 from builder.recipe.shapes import Flag, Key, ListOf, MapOf, Number, Table, Text, Variants
 from builder.recipe.source_model import DEFAULT_SUITE
 from builder.recipe.stage_keys import STAGE_KEYS
+from builder.recipe.tree_keys import GIT_KEYS
 
 _ADDRESS = Text(
     expected='an address such as "http://mirror.example/debian", without a password',
@@ -19,7 +20,7 @@ _PACKAGE = Text(expected="the name of a Debian package", rule=formats.package)
 
 _TYPE = Key(
     name="type",
-    shape=Text(choices=("debian", "host", "stage", "archive", "image"), later=("python", "git")),
+    shape=Text(choices=("debian", "host", "stage", "archive", "image", "git"), later=("python",)),
     about="kind of source",
     default="debian",
 )
@@ -146,8 +147,21 @@ _IMAGE = Table(
     ),
 )
 
+_GIT = Table(
+    title='[sources.NAME] type = "git"',
+    about="The files of one commit of a repository.",
+    keys=(_TYPE, *GIT_KEYS),
+)
+
 SOURCE = Variants(
     about="Where files come from.",
     key=_TYPE,
-    tables={"debian": _DEBIAN, "host": _HOST, "stage": _STAGE, "archive": _ARCHIVE, "image": _IMAGE},
+    tables={
+        "debian": _DEBIAN,
+        "host": _HOST,
+        "stage": _STAGE,
+        "archive": _ARCHIVE,
+        "image": _IMAGE,
+        "git": _GIT,
+    },
 )

@@ -114,5 +114,20 @@ class ImageSource:
     ref: ImageAddress
 
 
-Source = DebianSource | HostSource | StageSource | ArchiveSource | ImageSource
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GitSource:
+    """``type = "git"``: a repository at ``url``, or at ``path`` of this machine, at one ``commit``.
+
+    ``commit`` is a whole hash. ``ref`` is a tag or branch that the commit is checked against, or "".
+    """
+
+    name: str
+    url: str = ""
+    path: Path | None = None
+    commit: str
+    ref: str = ""
+    submodules: bool = False
+
+
+Source = DebianSource | HostSource | StageSource | ArchiveSource | ImageSource | GitSource
 """Any source. All but :class:`DebianSource` give one tree (builder/sources/supply.py)."""

@@ -15,16 +15,21 @@ from builder.sources.supply import Supply
 _FOLDER = "downloads"
 
 
+def not_offline(what: str, supplies: Supply) -> None:
+    """MachineError when nothing may be fetched."""
+    if supplies.freshness.offline:
+        raise MachineError(
+            f"{what} is not in the cache, and --offline was given", hint="run once without --offline"
+        )
+
+
 @contextlib.contextmanager
 def fetched(url: str, sha256: str, supplies: Supply, *, limit: int = 8 << 30) -> Iterator[BinaryIO]:
     """Open the file of this checksum, from ``url``. MachineError offline, or when it cannot be had.
 
     BuildError when other bytes come. What an interrupted run left is continued.
     """
-    if supplies.freshness.offline:
-        raise MachineError(
-            f"{shown(url)} is not in the cache, and --offline was given", hint="run once without --offline"
-        )
+    not_offline(shown(url), supplies)
     destination = supplies.cache / _FOLDER / f"{sha256}.file"
     try:
         if not destination.is_file() or file_sha256(destination) != sha256:

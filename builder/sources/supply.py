@@ -16,6 +16,7 @@ from builder.oci import ImageAddress, Platform
 from builder.recipe.source_model import (
     ArchiveSource,
     DebianSource,
+    GitSource,
     HostSource,
     ImageSource,
     Source,
@@ -90,6 +91,10 @@ def _tree(source: Source, supplies: Supply) -> SourceTree | None:
             from builder.sources.image import image_tree  # noqa: PLC0415 (see above)
 
             return image_tree(source.name, source.ref, supplies)
+        case GitSource():
+            from builder.sources.git import git_tree  # noqa: PLC0415 (see above)
+
+            return git_tree(source, supplies)
         case DebianSource() | StageSource():
             return None
 

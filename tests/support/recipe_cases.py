@@ -77,6 +77,10 @@ VALID: Mapping[str, str] = {
     'packages = ["g++", "libc6"]\nmirror = "https://mirror.test:8443/debian/"\nsecurity_mirror = '
     '"http://mirror.test/security"\nsecurity = false\nsnapshot = "20261101T000000Z"\n'
     'keyring = "keys/mirror.asc"\npin = { openssl = "1:3.5.1-1+b1" }\n',
+    "repositories": HEAD
+    + f'[sources.a]\ntype = "git"\nurl = "https://a.test:8443/a.git"\ncommit = "{"a1" * 20}"\n'
+    'ref = "v1.2/x"\n'
+    f'[sources.b]\ntype = "git"\npath = ".."\ncommit = "{"a1" * 32}"\nsubmodules = true\n',
     "archives": HEAD
     + f'[sources.a]\ntype = "archive"\nurl = "https://a.test:8443/a.tgz?raw=1"\nsha256 = "{"a1" * 32}"\n'
     '[sources.b]\ntype = "archive"\npath = "../b.zip"\nstrip = 1\nroot = "/usr"\n',
@@ -254,7 +258,7 @@ WRONG: Mapping[str, Wrong] = {
         "20: output.sbom: is not supported yet",
         "21: output.report: is not supported yet",
         '23: sources.deps.type: "python" is not supported yet; '
-        'this version knows "debian", "host", "stage", "archive" or "image"',
+        'this version knows "debian", "host", "stage", "archive", "image" or "git"',
     ),
     "a key of another type of source": _misshapen(
         '[sources.here]\ntype = "host"\nsuite = "trixie"\n[sources.os]\nroot = "/x"\n',
@@ -264,8 +268,8 @@ WRONG: Mapping[str, Wrong] = {
     ),
     "a type of source that nobody knows": _misshapen(
         '[sources.here]\ntype = "hots"\n',
-        '4: sources.here.type: expected "debian", "host", "stage", "archive" or "image", found "hots"; '
-        'did you mean "host"?',
+        '4: sources.here.type: expected "debian", "host", "stage", "archive", "image" or "git", '
+        'found "hots"; did you mean "host"?',
     ),
     "a stage that starts from nothing, and keys that it cannot have": _misshapen(
         '[sources.a]\ntype = "stage"\nrun = ["", []]\nmemory = "2 gigs"\ntime = "0s"\ncpus = 0\n'
@@ -294,6 +298,18 @@ WRONG: Mapping[str, Wrong] = {
         '11: sources.b.packages: goes with from = the name of a source of type = "debian"',
         '12: sources.b.copy[1].src: expected an absolute path, found "x"',
         "12: sources.b.copy[1].ignore: goes with files of this machine, not with from",
+    ),
+    "repositories that are nowhere, without a commit, or at no whole one": _wrong(
+        f'[sources.a]\ntype = "git"\ncommit = "{"1" * 40}"\n[sources.b]\ntype = "git"\npath = "b"\n'
+        '[sources.c]\ntype = "git"\nurl = "git@a.test:c"\ncommit = "main"\nref = "-x"\n',
+        "3: sources.a: says neither url nor path; a repository is at one place",
+        "6: sources.b.commit: is missing; expected the whole hash of a commit (40 or 64 lower-case hex "
+        "digits)",
+        '11: sources.c.url: expected an address such as "https://example.com/app.git", without a password, '
+        'found "git@a.test:c"',
+        "12: sources.c.commit: expected the whole hash of a commit (40 or 64 lower-case hex digits), "
+        'found "main"',
+        '13: sources.c.ref: expected the name of a tag or branch, found "-x"',
     ),
     "archives that are nowhere, in two places, or not checked": _wrong(
         '[sources.a]\ntype = "archive"\n[sources.b]\ntype = "archive"\nurl = "https://a.test/b.zip"\n'

@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,13 +70,15 @@ _TEN_YEARS = 10 * 365 * 86400.0
 class Effects:
     """What the archive needs of the world. ``clock`` gives seconds since the epoch.
 
-    ``transport`` makes a new one; it is called only when the network is needed.
+    ``transport`` makes a new one; it is called only when the network is needed. ``settings``: variables of
+    the machine that say where things of the network are (proxies, certificates, pip's index).
     """
 
     transport: Callable[[], Transport]
     runner: Runner
     clock: Callable[[], float]
     progress: Progress
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -342,7 +344,7 @@ def _fresh(
 def _question(archive: DebianArchive, key: str, extra: tuple[Extra, ...]) -> str:
     source = archive.source
     parts: list[Any] = [FORMAT, key, source.name, source.packages, source.pin, [asdict(one) for one in extra]]
-    parts.append([field.name for field in fields(LockedPackage)])
+    parts.append([one.name for one in fields(LockedPackage)])
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
