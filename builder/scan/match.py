@@ -1,23 +1,21 @@
-"""Inventory and advisories to findings. Pure. Rules A1, D1, D2, D5 to D9, G1, O1, O2 and R1 of this room."""
+"""Inventory and advisories to findings. Pure. What one version of one package comes to is in holes.py."""
 
 from __future__ import annotations
 
 import datetime as dt
-import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Protocol
 
-from builder.inventory.model import Component, ComponentKind, Distribution, Inventory
+from builder.inventory.model import Component, Distribution, Inventory
 from builder.scan.ecosystems import Target, ecosystem_of, target_of
 from builder.scan.gaps import data_gaps, incomparable, tree_gaps
-from builder.scan.merge import aliases, decisive, decisive_release, groups, is_order
+from builder.scan.holes import Hole, Sought, holes_of
+from builder.scan.merge import groups
 from builder.scan.model import Advisory, DatabaseMeta, DatabaseSummary, Finding, ScanReport, Signal
-from builder.scan.ranges import affects, fixed_in, key
 
 _NUMBERS = re.compile(r"([0-9]+)")
-_MODULAR = re.compile(r"[.]module[_+]el")
 
 Rows = Mapping[str, Mapping[str, list[Advisory]]]
 """Package → vulnerability → advisories."""
@@ -95,93 +93,41 @@ def _look_up(
 def _findings(
     targets: Mapping[Component, Target | None], rows: Mapping[str, Rows], doubts: list[Doubt]
 ) -> Iterator[Finding]:
+    known: dict[Sought, tuple[Hole, ...]] = {}  # packages of one source have the same holes
     for component, target in targets.items():
         if target is None or target.ecosystem.name not in rows:
             continue
         seen: set[str] = set()
         for name, version in target.names:
-            for identity, group in rows[target.ecosystem.name].get(name, {}).items():
-                # A version that nobody knows is never matched (G1); a package has a vulnerability once.
-                if not version or identity in seen:
-                    continue
-                found = _finding(component, target, (identity, version), group, doubts)
-                if found is not None:
-                    seen.add(identity)
-                    yield found
+            sought = Sought(target.ecosystem, name, version, component.modularity)
+            if sought not in known:
+                known[sought] = tuple(holes_of(sought, rows[target.ecosystem.name].get(name, {})))
+            for hole in known[sought]:
+                if hole.doubt:
+                    doubts.append((component.name, version, hole.doubt))
+                elif hole.id not in seen:  # a package has a vulnerability once, under whichever name
+                    seen.add(hole.id)
+                    yield _finding(component, sought, hole)
 
 
-def _finding(
-    component: Component,
-    target: Target,
-    what: tuple[str, str],
-    group: list[Advisory],
-    doubts: list[Doubt],
-) -> Finding | None:
-    identity, version = what
-    scheme = target.ecosystem.scheme
-    rows = [row for row in decisive_release(group, version) if _same_stream(row, component)]
-    hits = []
-    for row in decisive(rows, functools.partial(key, scheme.name)):
-        try:
-            if affects(row, version, scheme):
-                hits.append(row)
-        except ValueError:
-            doubts.append((component.name, version, row.id))
-    if not hits:
-        return None
-    notes = [row for row in rows if not is_order(row)] or hits
-    rated = _best_rated(rows)
+def _finding(component: Component, sought: Sought, hole: Hole) -> Finding:
     return Finding(
-        id=identity,
-        aliases=aliases(identity, rows),
-        ecosystem=target.ecosystem.name,
+        id=hole.id,
+        aliases=hole.aliases,
+        ecosystem=sought.ecosystem.name,
         package=component.name,
         version=component.version,
         architecture=component.architecture,
         purl=component.purl,
         source_name=component.source_name,
-        source_version=version,
-        fixed=_fixed(hits, version, target),
-        status=notes[0].status,
-        severity=rated.severity,
-        score=rated.score,
-        vector=rated.vector,
-        summary=next((row.summary for row in rows if row.summary), ""),
+        source_version=sought.version,
+        fixed=hole.fixed,
+        status=hole.status,
+        severity=hole.severity,
+        score=hole.score,
+        vector=hole.vector,
+        summary=hole.summary,
     )
-
-
-def _best_rated(rows: list[Advisory]) -> Advisory:
-    """Whose severity counts: GitHub's reviewers' where they gave one, else the worst of all (D9)."""
-    reviewed = [row for row in rows if row.id.startswith("GHSA-") and row.severity]
-    return max(reviewed or rows, key=lambda row: (row.severity, row.score or 0.0))
-
-
-def _fixed(hits: list[Advisory], version: str, target: Target) -> str:
-    """The version that mends it: of several records that of the latest, since each has its reason."""
-    scheme = target.ecosystem.scheme
-    try:
-        found = [fixed for row in hits if (fixed := fixed_in(row, version, scheme))]
-        return max(found, key=functools.partial(key, scheme.name), default="")
-    except ValueError:  # a version that was only listed
-        return ""
-
-
-def _same_stream(row: Advisory, component: Component) -> bool:
-    """Whether a modular rpm erratum is about the stream that is installed (rule R1).
-
-    What no module brings is never mended by a module's package, nor the other way round.
-    """
-    if component.kind is not ComponentKind.RPM:
-        return True
-    modular = bool(component.modularity) or _MODULAR.search(component.version) is not None
-    if modular is not _is_modular(row):
-        return False
-    known = component.modularity and row.module
-    return not known or f"{component.modularity}:".startswith(f"{row.module}:")
-
-
-def _is_modular(row: Advisory) -> bool:
-    return bool(row.module) or any(_MODULAR.search(at) for events in row.ranges for _, at in events)
 
 
 def _signalled(findings: tuple[Finding, ...], source: AdvisorySource) -> tuple[Finding, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -10,14 +11,16 @@ from builder.scan.model import Advisory
 _ORDERS = ("DSA-", "DLA-")
 _OWN = ("DEBIAN-", "UBUNTU-", "ALPINE-")
 """What distributions put before a CVE that they speak of."""
+_CVE = "CVE-"
 _PRO = "Pro:"
+_MINOR = re.compile(r"[.]el[0-9]+_[0-9]+")
 
 
 def groups(rows: Iterable[Advisory]) -> Mapping[str, list[Advisory]]:
     """The advisories of one package by the vulnerability they speak of.
 
     A record with CVEs is under each of them: an order or erratum names many. One without is under those of a
-    record that it is an alias of, else under the least id of all that are tied together.
+    record that it is an alias of, else under the least id of all records that are tied together.
     """
     records = list(rows)
     cves = {id(row): _cves(row) for row in records}
@@ -33,7 +36,7 @@ def groups(rows: Iterable[Advisory]) -> Mapping[str, list[Advisory]]:
 
 def identities(row: Advisory) -> tuple[str, ...]:
     """The vulnerabilities that a record is about, as far as it says itself."""
-    return _cves(row) or (min((row.id, *row.names)),)
+    return _cves(row) or (row.id,)
 
 
 def aliases(identity: str, rows: Iterable[Advisory]) -> tuple[str, ...]:
@@ -68,6 +71,19 @@ def decisive(rows: list[Advisory], key: Callable[[str], Any]) -> list[Advisory]:
     return [max(mended, key=lambda pair: pair[0])[1]] if mended else orders[:1]
 
 
+def of_minor_release(rows: list[Advisory], version: str) -> list[Advisory]:
+    """Leave the rpm errata of the installed package's minor release ("el9_4"), if there are any.
+
+    An erratum of the next minor release names again what was mended before, and a package of the next one can
+    be newer than the fix of the one before without having it: between minor releases versions tell nothing.
+    """
+    here = _MINOR.search(version)
+    if here is None:
+        return rows
+    same = [row for row in rows if any(here[0] in _MINOR.findall(at) for at in _fixes(row))]
+    return same or rows
+
+
 def is_order(row: Advisory) -> bool:
     """Whether it is a security announcement of Debian."""
     return row.id.startswith(_ORDERS)
@@ -78,10 +94,11 @@ def _fixes(row: Advisory) -> list[str]:
 
 
 def _cves(row: Advisory) -> tuple[str, ...]:
-    own = row.id
-    for prefix in _OWN:
-        own = own.removeprefix(prefix)
-    return tuple(dict.fromkeys(name for name in (own, *row.names) if name.startswith("CVE-")))
+    found = [name for name in row.names if name.startswith(_CVE)]
+    own = row.id if row.id.startswith(_CVE) else row.id.partition("-")[2]
+    if own.startswith(_CVE) and (own == row.id or row.id.startswith(_OWN)):
+        found.insert(0, own)
+    return tuple(dict.fromkeys(found))
 
 
 def _of_aliases(
@@ -97,7 +114,7 @@ def _of_aliases(
     for tied in _tied(loose):
         names = sorted({name for row in tied for name in (row.id, *row.names)})
         adopted = tuple(dict.fromkeys(cve for name in names for cve in known.get(name, ())))
-        found |= dict.fromkeys(map(id, tied), adopted or (names[0],))
+        found |= dict.fromkeys(map(id, tied), adopted or (min(row.id for row in tied),))
     return found
 
 

@@ -19,6 +19,7 @@ _LOWEST = "0"
 _INTRODUCED = ("introduced", _LOWEST)
 _ALWAYS: Ranges = ((_INTRODUCED,),)
 _UNLIMITED = "*"
+_TURNS = {"fixed": 0, "introduced": 1, "last_affected": 2}
 _dumps = json.JSONEncoder(separators=(",", ":")).encode
 
 
@@ -105,9 +106,10 @@ def _inside(events: Sequence[tuple[str, str]], version: str, order: str) -> bool
     return inside
 
 
-def _place(event: tuple[str, str], order: str) -> tuple[bool, Any, bool]:
-    # "introduced 0" is below every version, "0~rc1" included; at one version a fix comes before a new hole.
+def _place(event: tuple[str, str], order: str) -> tuple[bool, Any, int]:
+    # "introduced 0" is below every version, "0~rc1" included; at one version a fix comes before a new hole,
+    # and that before it is last seen.
     kind, at = event
     if event == _INTRODUCED:
-        return False, None, False  # never compared with another key
-    return True, key(order, at), kind == "introduced"
+        return False, None, 0  # never compared with another key
+    return True, key(order, at), _TURNS[kind]

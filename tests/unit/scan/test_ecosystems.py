@@ -301,6 +301,36 @@ def test_modules_of_enterprise_linux(version: str, modularity: str, *, hit: bool
     assert bool(findings([record], [package], "almalinux:8.9")) is hit
 
 
+@pytest.mark.parametrize(
+    ("version", "fixed"),
+    [
+        pytest.param("5.14.0-362.1.el9_3", "5.14.0-362.24.el9_3", id="below the fix of its minor release"),
+        pytest.param("5.14.0-362.24.el9_3", None, id="mended in its minor release"),
+        pytest.param("5.14.0-427.el9_4", "5.14.0-427.13.el9_4", id="newer than another release's fix"),
+        pytest.param("5.14.0-427.13.el9_4", None, id="mended in the next minor release"),
+        pytest.param("5.14.0-503.el9_5", None, id="a later minor release that no erratum names"),
+        pytest.param("5.14.0-1.el9", "5.14.0-362.24.el9_3", id="no minor release: the first fix"),
+    ],
+)
+def test_errata_of_several_minor_releases(version: str, fixed: str | None) -> None:
+    records = [
+        osv(identity, "AlmaLinux:9", "kernel", ZERO, {"fixed": at}, related=["CVE-2026-1"])
+        for identity, at in (("ALSA-1", "5.14.0-362.24.el9_3"), ("ALSA-2", "5.14.0-427.13.el9_4"))
+    ]
+    found = findings(records, [installed(ComponentKind.RPM, "kernel", version)], "almalinux:9.4")
+    assert [one.fixed for one in found] == ([] if fixed is None else [fixed])
+
+
+def test_of_several_fixes_in_a_release_of_alpine_the_first_counts() -> None:
+    record = json.loads(osv("ALPINE-CVE-2026-1", "Alpine:v3.22", "tor", ZERO, {"fixed": "0.4.0.5-r0"}))
+    record["affected"].append(json.loads(json.dumps(record["affected"][0])))
+    record["affected"][1]["ranges"][0]["events"][1]["fixed"] = "0.3.5.8-r0"
+    payload = json.dumps(record).encode()
+    old, new = (installed(ComponentKind.APK, "tor", version) for version in ("0.3.5.7-r0", "0.3.5.8-r0"))
+    assert [one.fixed for one in findings([payload], [old], "alpine:3.22.0")] == ["0.3.5.8-r0"]
+    assert findings([payload], [new], "alpine:3.22.0") == ()
+
+
 def test_a_fix_at_version_0_means_never_affected() -> None:
     record = osv("ALPINE-CVE-2026-1", "Alpine:v3.22", "curl", ZERO, {"fixed": "0"})
     assert findings([record], [installed(ComponentKind.APK, "curl", "8.0-r0")], "alpine:3.22.0") == ()

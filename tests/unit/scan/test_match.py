@@ -60,6 +60,10 @@ def scan(source: Source | None = None, **changes: Any) -> ScanReport:
             True,
             id="mended and broken again in one version",
         ),
+        pytest.param(
+            (("introduced", "2"), ("last_affected", "2")), "3", False, id="broken in one version only"
+        ),
+        pytest.param((("introduced", "2"), ("last_affected", "2")), "2", True, id="that one version"),
         pytest.param((), "1", False, id="no events"),
     ],
 )
