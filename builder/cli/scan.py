@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
 
 from builder.cli import machine
 from builder.cli.lint import enforce_lint, is_source, lint_source, render_lint
-from builder.cli.options import database_option, folders, insecure_option, today
+from builder.cli.options import folders, insecure_option, today
 from builder.cli.reach import reach
 from builder.cli.values import AGE, SEVERITY
 from builder.oci import Platform
 from builder.recipe.model import ScanPolicy, Severity, Unscannable
+
+_BLOCK = 512
+"""Pieces of a report that are written at a time."""
 
 
 @click.command("scan")
@@ -37,7 +41,13 @@ from builder.recipe.model import ScanPolicy, Severity, Unscannable
 @click.option("--max-database-age", type=AGE, default="7d", show_default=True, help="7d, 12h or any.")
 @click.option("--platform", help="OS/ARCH, where the reference holds several.")
 @insecure_option
-@database_option
+@click.option(
+    "--database",
+    "databases",
+    multiple=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of vulnerability data [ROOTLET_DATABASE]; several are asked together.",
+)
 @click.option(
     "--cache", type=click.Path(path_type=Path, file_okay=False), help="Cache folder [ROOTLET_CACHE]."
 )
@@ -53,7 +63,7 @@ def command(  # noqa: PLR0913 (one parameter for each option)
     max_database_age: int | None,
     platform: str | None,
     insecure_registries: tuple[str, ...],
-    database: Path | None,
+    databases: tuple[Path, ...],
     cache: Path | None,
 ) -> None:
     r"""Judge REFERENCE: an image wherever it is, or a root folder.
@@ -75,7 +85,7 @@ def command(  # noqa: PLR0913 (one parameter for each option)
 
     if is_source(reference):
         remarks = lint_source(reference, frozenset(ignore))
-        _write(render_lint(remarks, form, colour=output is None and machine.colour()), output)
+        _write((render_lint(remarks, form, colour=output is None and machine.colour()),), output)
         enforce_lint(remarks, fail_on)
         return
     policy = ScanPolicy(
@@ -87,22 +97,37 @@ def command(  # noqa: PLR0913 (one parameter for each option)
     now = dt.datetime.fromtimestamp(int(machine.now()), tz=dt.UTC)
     wanted = _platform(platform)
     images = {"cache": cache, "insecure_registries": insecure_registries}
-    with Database.open(folders(cache, database)[1]) as data:
+    places = [folders(cache, database)[1] for database in databases or (None,)]
+    with Database.open(*places) as data:
         report = scan_reference(reference, data, platform=wanted, now=now, reach=reach(images))
     verdict = judge(report, policy, today=today())
     colour = form == "table" and output is None and machine.colour()
-    text = render_json(report, verdict) if form == "json" else render_table(report, verdict, colour=colour)
-    _write(text, output)
+    table = form == "table"
+    _write((render_table(report, verdict, colour=colour),) if table else render_json(report, verdict), output)
     enforce(report, verdict)
 
 
-def _write(text: str, output: Path | None) -> None:
-    from builder.files import write_bytes  # noqa: PLC0415 (imports of one command)
+def _write(pieces: Iterable[str], output: Path | None) -> None:
+    """Write a report as it is made: one of a large image has some ten thousand findings."""
+    from builder.files import atomic_write  # noqa: PLC0415 (imports of one command)
 
-    if output:
-        write_bytes(output, text.encode(errors="backslashreplace"))
-    else:
-        click.echo(text, nl=False)
+    if output is None:
+        for block in _blocks(pieces):
+            click.echo(block, nl=False)
+        return
+    with atomic_write(output) as stream:
+        for block in _blocks(pieces):
+            stream.write(block.encode(errors="backslashreplace"))
+
+
+def _blocks(pieces: Iterable[str]) -> Iterator[str]:
+    block: list[str] = []
+    for piece in pieces:
+        block.append(piece)
+        if len(block) >= _BLOCK:
+            yield "".join(block)
+            block.clear()
+    yield "".join(block)
 
 
 def _platform(text: str | None) -> Platform | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 from builder.inventory.model import Component, Inventory
@@ -209,8 +209,8 @@ def render_table(scan: Scan, verdict: Judgement | None = None, *, colour: bool =
     return "\n\n".join("\n".join(lines) for lines in blocks if lines) + "\n"
 
 
-def render_json(scan: Scan, verdict: Judgement | None = None) -> str:
-    """Give the same as one JSON object.
+def render_json(scan: Scan, verdict: Judgement | None = None) -> Iterator[str]:
+    """Give the same as one JSON object, in pieces; each finding is on a line of its own.
 
     ``schema``: 2; ``subject``; ``passed`` (null without a verdict), ``reasons``, ``warnings``,
     ``unscannable``: texts; ``distribution``: null or ``id``, ``version``, ``name``; ``databases``:
@@ -243,9 +243,13 @@ def render_json(scan: Scan, verdict: Judgement | None = None) -> str:
         "databases": [_database_fields(database) for database in scan.databases],
         "inventory": _inventory_fields(inventory),
         "counts": {severity.name.lower(): count for severity, count in _counts(findings)},
-        "findings": [_finding_fields(finding) for finding in findings],
     }
-    return json.dumps(document, indent=2) + "\n"
+    yield json.dumps(document, indent=2).removesuffix("\n}") + ',\n  "findings": ['
+    start = "\n"
+    for finding in findings:
+        yield f"{start}    {json.dumps(_finding_fields(finding))}"
+        start = ",\n"
+    yield "\n  ]\n}\n" if findings else "]\n}\n"
 
 
 def _table(findings: Iterable[FindingRow], *, colour: bool) -> list[str]:

@@ -139,8 +139,8 @@ def _results(
 
 
 def _joined(problems: list[RootletError], metas: tuple[DatabaseMeta, ...]) -> RootletError:
-    first = problems[0]
-    others = "".join(f"\n  and: {error.message}" for error in problems[1:])
+    first = next((error for error in problems if isinstance(error, ScanError)), problems[0])
+    others = "".join(f"\n  and: {error.message}" for error in problems if error is not first)
     done = f"; updated were {', '.join(meta.ecosystem for meta in metas)}" if metas else ""
     return type(first)(f"{first.message}{others}{done}", hint=first.hint)
 
@@ -246,10 +246,9 @@ def _exports(path: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _lists(path: Path, wanted: tuple[str, ...]) -> list[Path]:
-    if wanted and not set(wanted) & SIGNALS.keys():
-        return []
     if path.is_dir():
-        return sorted(path.glob("kev*.json")) + sorted(path.glob("epss*.csv*"))
+        kinds = {"KEV": "kev*.json", "EPSS": "epss*.csv*"}
+        return [file for kind in wanted or kinds if kind in kinds for file in sorted(path.glob(kinds[kind]))]
     return [path] if path.name.endswith((".json", ".csv", ".csv.gz")) else []
 
 

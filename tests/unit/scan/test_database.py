@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import base64
 import contextlib
 import datetime as dt
+import hashlib
 import io
 import json
 import os
@@ -361,3 +363,71 @@ def test_zip_members_that_are_stored_are_read(tmp_path: Path) -> None:
         archive.writestr("x.json", json.dumps(record("CVE-2026-1")))
         archive.writestr("README", "not a record")
     assert imported(tmp_path / "db", file).records == 1
+
+
+def test_a_server_that_says_unchanged_of_what_nobody_has_is_not_believed(tmp_path: Path) -> None:
+    with pytest.raises(ScanError, match="but nothing was ever fetched there"):
+        updated(tmp_path, Server([Reply(304)]))
+    assert status(tmp_path) == ()
+
+
+@pytest.mark.parametrize(
+    ("sums", "whole"),
+    [
+        pytest.param("crc32c=AAAA==, md5={}", True, id="its own"),
+        pytest.param("md5=AAAAAAAAAAAAAAAAAAAAAA==", False, id="of something else"),
+        pytest.param("crc32c=AAAA==", True, id="one that is not known"),
+    ],
+)
+def test_a_checksum_that_the_server_sends_is_held(tmp_path: Path, sums: str, *, whole: bool) -> None:
+    digest = base64.b64encode(hashlib.md5(_GOOD).digest()).decode()
+    reply = Reply(200, _GOOD, headers={"x-goog-hash": sums.format(digest)})
+    if whole:
+        assert updated(tmp_path, Server([reply])).records == 3
+    else:
+        with pytest.raises(ScanError, match="came damaged"):
+            updated(tmp_path, Server([reply]))
+        assert os.listdir(tmp_path) == []  # noqa: PTH208 (hidden names count too)
+
+
+def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
+    old, new = tmp_path / ".Debian.aa.tmp", tmp_path / ".Debian.bb.tmp"
+    for path, age in ((old, 90_000), (new, 60)):
+        path.write_bytes(b"x")
+        os.utime(path, (NOW - age, NOW - age))
+    updated(tmp_path, Server([Reply(200, _GOOD)]))
+    assert [old.exists(), new.exists()] == [False, True]
+
+
+def test_what_is_updated_without_a_name(tmp_path: Path) -> None:
+    first = [feed.name for feed in default_feeds(tmp_path, URL, (), official=True)]
+    assert first[:3] == ["Debian", "PyPI", "npm"]
+    assert first[-2:] == ["KEV", "EPSS"]
+    (tmp_path / "Rocky Linux.sqlite").write_bytes(b"an older format")
+    feeds = default_feeds(tmp_path, URL, (), official=False)
+    assert [(feed.name, feed.url, feed.required) for feed in feeds] == [
+        ("Rocky Linux", f"{URL}/Rocky%20Linux/all.zip", True),
+        ("KEV", f"{URL}/kev.json", False),
+        ("EPSS", f"{URL}/epss.csv.gz", False),
+    ]
+
+
+def test_records_without_a_date_are_as_old_as_their_file(tmp_path: Path) -> None:
+    folder = write_export(tmp_path / "osv", [{**record("CVE-2026-1"), "modified": "0001-01-01T00:00:00Z"}])
+    os.utime(folder / "Debian/all.zip", (NOW - 86400, NOW - 86400))
+    assert imported(tmp_path / "db", folder).date == dt.datetime.fromtimestamp(NOW - 86400, dt.UTC)
+
+
+def test_large_exports_are_compiled_by_several_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compiler, "_ALONE", 0)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    folder = write_export(tmp_path / "osv", [record("CVE-2026-1")])
+    parts = {"package": {"ecosystem": "npm", "name": "x"}, "versions": ["1.0.0"]}
+    write_export(folder, [{**record("MAL-2026-1"), "affected": [parts]}], ecosystem="npm")
+    (folder / "Go").mkdir()
+    (folder / "Go/all.zip").write_bytes(b"nonsense")
+    with pytest.raises(ScanError, match="not a readable zip"):
+        import_path(machine(tmp_path / "db"), folder)
+    assert [meta.ecosystem for meta in status(tmp_path / "db")] == ["Debian", "npm"]

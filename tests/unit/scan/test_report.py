@@ -100,7 +100,7 @@ def test_nothing_of_an_image_reaches_the_terminal_unprinted() -> None:
 
 def test_json_says_everything() -> None:
     verdict = judge(report(), POLICY, today=TODAY)
-    document = json.loads(render_json(report(), verdict))
+    document = json.loads("".join(render_json(report(), verdict)))
     assert document["findings"][1] == {
         "id": "CVE-2026-2",
         "aliases": ["DEBIAN-CVE-2026-2"],
@@ -154,7 +154,7 @@ def test_json_says_everything() -> None:
 
 
 def test_json_without_a_verdict_has_no_answer() -> None:
-    document = json.loads(render_json(report(databases=(), unscannable=("why",))))
+    document = json.loads("".join(render_json(report(databases=(), unscannable=("why",)))))
     assert (document["passed"], document["databases"], document["unscannable"]) == (None, [], ["why"])
 
 
@@ -177,7 +177,7 @@ def test_what_was_found_is_said_by_ecosystem() -> None:
     )
     found = report(inventory=inventory([component("bash"), component("zlib1g"), module]), findings=())
     assert "3 packages (2 deb, 1 golang), 0 findings" in render_table(found)
-    document = json.loads(render_json(found))
+    document = json.loads("".join(render_json(found)))
     assert document["inventory"]["ecosystems"] == {"deb": 2, "golang": 1}
     assert document["inventory"]["components"][2] == {
         "ecosystem": "golang",
