@@ -165,6 +165,10 @@ class Scan(Protocol):
         """The data used."""
 
     @property
+    def supported_until(self) -> dt.date | None:
+        """Last day of the distribution's security support."""
+
+    @property
     def unscannable(self) -> tuple[str, ...]:
         """Why parts could not be judged."""
 
@@ -213,19 +217,19 @@ def render_json(scan: Scan, verdict: Judgement | None = None) -> Iterator[str]:
     """Give the same as one JSON object, in pieces; each finding is on a line of its own.
 
     ``schema``: 2; ``subject``; ``passed`` (null without a verdict), ``reasons``, ``warnings``,
-    ``unscannable``: texts; ``distribution``: null or ``id``, ``version``, ``name``; ``databases``:
-    ``ecosystem``, ``source``, ``date`` (RFC 3339, UTC), ``age`` (seconds), ``records``, ``partial``;
-    ``inventory``: ``packages``, ``files``, ``elf_files`` (numbers), ``ecosystems`` (purl type → packages),
-    ``unowned_elf`` (paths), ``components``: ``ecosystem``, ``name``, ``version``, ``purl``, ``evidence``
-    (paths), ``layer`` (0 is the lowest; null outside of images), ``owner`` (null or a package),
-    ``development``, ``claimed`` (by a bill of materials only); ``counts``:
-    severity → number of findings that are not waived, severities without any left out; ``findings``: ``id``,
-    ``aliases``, ``severity``, ``status`` (raw), ``ecosystem``, ``package``, ``version``, ``architecture``,
-    ``purl``, ``source``, ``source_version``, ``fixed`` (null where nothing mends it), ``cvss`` (null or
-    ``vector``, ``score``), ``kev`` (whether CISA knows of exploits), ``epss`` (0 to 1 or null), ``summary``,
-    ``place`` (the file that brings the package in), ``because`` (what asked for it, then the files that lead
-    to ``place``; empty where nobody has written it down), ``mend`` (what takes the finding away), ``ignored``
-    (null or ``reason`` and ``expires``, a day or null).
+    ``unscannable``: texts; ``distribution``: null or ``id``, ``version``, ``name``, ``supported_until`` (a
+    day or null); ``databases``: ``ecosystem``, ``source``, ``date`` (RFC 3339, UTC), ``age`` (seconds),
+    ``records``, ``partial``; ``inventory``: ``packages``, ``files``, ``elf_files`` (numbers),
+    ``ecosystems`` (purl type → packages), ``unowned_elf`` (paths), ``components``: ``ecosystem``, ``name``,
+    ``version``, ``purl``, ``evidence`` (paths), ``layer`` (0 is the lowest; null outside of images),
+    ``owner`` (null or a package), ``development``, ``claimed`` (by a bill of materials only); ``counts``:
+    severity → number of findings that are not waived, severities without any left out; ``findings``:
+    ``id``, ``aliases``, ``severity``, ``status`` (raw), ``ecosystem``, ``package``, ``version``,
+    ``architecture``, ``purl``, ``source``, ``source_version``, ``fixed`` (null where nothing mends it),
+    ``cvss`` (null or ``vector``, ``score``), ``kev`` (whether CISA knows of exploits), ``epss`` (0 to 1 or
+    null), ``summary``, ``place`` (the file that brings the package in), ``because`` (what asked for it,
+    then the files that lead to ``place``; empty where nobody has written it down), ``mend`` (what takes the
+    finding away), ``ignored`` (null or ``reason`` and ``expires``, a day or null).
     """
     findings = verdict.findings if verdict is not None else scan.findings
     inventory = scan.inventory
@@ -239,7 +243,12 @@ def render_json(scan: Scan, verdict: Judgement | None = None) -> Iterator[str]:
         "unscannable": verdict.unjudged if verdict is not None else scan.unscannable,
         "distribution": None
         if distribution is None
-        else {"id": distribution.id, "version": distribution.version, "name": distribution.pretty_name},
+        else {
+            "id": distribution.id,
+            "version": distribution.version,
+            "name": distribution.pretty_name,
+            "supported_until": scan.supported_until.isoformat() if scan.supported_until else None,
+        },
         "databases": [_database_fields(database) for database in scan.databases],
         "inventory": _inventory_fields(inventory),
         "counts": {severity.name.lower(): count for severity, count in _counts(findings)},

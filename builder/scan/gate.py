@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 from builder.errors import PolicyError, ScanError
 from builder.oci import MEDIA_TYPE_INDEX, Descriptor, Digest
 from builder.recipe.model import Ignore, ScanPolicy, Severity, Unscannable
-from builder.scan.lifetimes import end_of_support
 from builder.scan.model import GATE_SEAL, ApprovedImage, Finding, ScanReport, Verdict
 from builder.stored.blobs import open_blobs, read_json_blob
 from builder.stored.manifest import parse_index
@@ -223,7 +222,7 @@ def _cautions(
     inventory = report.inventory
     if inventory.files and not inventory.components and not inventory.elf_files:
         cautions.append("there is no package and no program in it, so there was nothing to judge")
-    end = end_of_support(inventory.distribution) if inventory.distribution is not None else None
+    end = report.supported_until
     if end is not None and end < today:
         cautions.append(
             f"{inventory.distribution} has had no security support since {end}: new holes are not recorded"

@@ -12,6 +12,7 @@ from builder.inventory.model import Component, Distribution, Inventory
 from builder.scan.ecosystems import Target, ecosystem_of, target_of
 from builder.scan.gaps import data_gaps, incomparable, tree_gaps
 from builder.scan.holes import Hole, Sought, holes_of
+from builder.scan.lifetimes import end_of_support
 from builder.scan.merge import groups
 from builder.scan.model import Advisory, DatabaseMeta, DatabaseSummary, Finding, ScanReport, Signal
 
@@ -60,6 +61,7 @@ def scan_inventory(
             *data_gaps(inventory, targets, metas, now),
             *incomparable(doubts),
         ),
+        supported_until=end_of_support(inventory.distribution) if inventory.distribution else None,
     )
 
 

@@ -132,7 +132,8 @@ class Finding:
 class ScanReport:
     """Everything one scan found, before any policy.
 
-    ``databases`` is the data that was used, the distribution's first.
+    ``databases`` is the data that was used, the distribution's first. ``supported_until``: the last day on
+    which the distribution's release gets security updates, None where nobody knows (D10).
     ``findings`` are sorted: worst first, then by id and package. Each of ``unscannable`` says why a part
     could not be judged; only an empty one means that the findings are all there is.
     """
@@ -142,6 +143,7 @@ class ScanReport:
     findings: tuple[Finding, ...]
     databases: tuple[DatabaseSummary, ...]
     unscannable: tuple[str, ...]
+    supported_until: dt.date | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -155,7 +155,10 @@ def test_an_ignore_that_matches_nothing_is_a_warning() -> None:
             id="severities that nobody gave",
         ),
         pytest.param(
-            {"inventory": inventory(distribution=Distribution(id="debian", version="11", pretty_name=""))},
+            {
+                "inventory": inventory(distribution=Distribution(id="debian", version="11", pretty_name="")),
+                "supported_until": dt.date(2026, 8, 31),
+            },
             ScanPolicy(),
             "debian-11 has had no security support since 2026-08-31: new holes are not recorded",
             id="a release without support",

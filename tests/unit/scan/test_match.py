@@ -220,3 +220,21 @@ def test_data_from_the_future_has_no_age() -> None:
 def test_imported_data_is_as_old_as_its_newest_record() -> None:
     report = scan(Source(meta=replace(META, live=False)))
     assert [one.age for one in report.databases] == [9 * 86400]
+
+
+@pytest.mark.parametrize(
+    ("system", "version", "end"),
+    [
+        ("debian", "11.9", "2026-08-31"),
+        ("ubuntu", "24.04", "2029-05-31"),
+        ("alpine", "3.22.1", "2027-05-01"),
+        ("almalinux", "9.4", "2032-05-31"),
+        ("sles", "15.5", "2024-12-31"),
+        ("sles", "15", "2019-12-31"),
+        ("wolfi", "20230201", "None"),
+        ("debian", "", "None"),
+    ],
+)
+def test_how_long_a_release_is_supported(system: str, version: str, end: str) -> None:
+    report = scan(distribution=Distribution(id=system, version=version, pretty_name=""))
+    assert str(report.supported_until) == end

@@ -131,7 +131,12 @@ def test_json_says_everything() -> None:
         "reasons": list(verdict.reasons),
         "warnings": list(verdict.warnings),
         "unscannable": [],
-        "distribution": {"id": "debian", "version": "13", "name": "Debian GNU/Linux 13 (trixie)"},
+        "distribution": {
+            "id": "debian",
+            "version": "13",
+            "name": "Debian GNU/Linux 13 (trixie)",
+            "supported_until": None,
+        },
         "databases": [
             {
                 "ecosystem": "Debian",
