@@ -17,10 +17,10 @@ D9   Severity is the distribution's own word for the package (Debian's urgency, 
      LOW; Ubuntu's priority), else that of GitHub or of the vendor, else the CVSS score, else UNKNOWN.
 D10  A release without security support is reported.
 O1   OSV: ``introduced: 0`` is below every version; events are sorted; ``last_affected`` is inclusive;
-     ``limit`` is honoured; GIT ranges are passed over; any range is enough, and ``versions`` are affected as
-     well (in distributions they only repeat the ranges: not read); withdrawn records say nothing; records that
-     are aliases of each other are one finding.
-O2   Names have one spelling (PEP 503; Packagist and NuGet in small letters), versions their ecosystem's order.
+     ``limit`` is honoured; GIT ranges are passed over; any range is enough, and ``versions`` are affected
+     as well (in distributions they only repeat the ranges: not read); withdrawn records say nothing; records
+     that are aliases of each other are one finding.
+O2   Names have one spelling (PEP 503; Packagist and NuGet in small letters), versions their own order.
 G1   A version that nobody knows is never matched, as that of a Go program's own module.
 A1   apk packages are judged by their origin; fixed in 0 means never affected.
 R1   rpm packages are judged by their own name, in some distributions also by their source's; modular ones by

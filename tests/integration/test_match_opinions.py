@@ -1,30 +1,32 @@
 """Findings of thousands of packages of every ecosystem there is data for, beside trivy's with the same data.
 
-The packages are a bill of materials: each has a version that mends half of its holes, so that every
-comparison matters. Every difference belongs to a class that tests/oracle/scan_explained.toml explains.
+The packages are a tree: a package database, installed packages of a language, or a lock file. Each has a
+version that mends half of its holes, so that every comparison matters. Every difference belongs to a class
+that tests/oracle/scan_explained.toml explains.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 import zipfile
-from collections import Counter
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from urllib.parse import quote
 
 import pytest
 
-from builder.inventory.model import Component, ComponentKind, Distribution
 from builder.scan.database import Database
 from builder.scan.ecosystems import ECOSYSTEMS
-from builder.scan.match import scan_inventory
 from builder.scan.merge import groups
 from builder.scan.model import Advisory, Finding
 from builder.scan.record import RecordError
+from builder.scan.subject import scan_reference
+from tests.support import rpmdb
 from tests.support.opinions import osv_database, trivy_holes, trivy_results, unpack_trivy_cache
-from tests.support.osv import NOW, advisories, component, inventory
+from tests.support.osv import NOW, advisories
 from tests.support.tools import shared_folder
 
 pytestmark = [pytest.mark.tools]
@@ -32,31 +34,86 @@ pytestmark = [pytest.mark.tools]
 EXPLAINED = tomllib.loads((Path(__file__).parent.parent / "oracle/scan_explained.toml").read_text())
 Hole = tuple[str, str]
 """Package and vulnerability."""
+Versions = dict[str, str]
 
 
 @dataclass(frozen=True)
 class Case:
+    """An ecosystem, how a tree with its packages is written, and what trivy calls such a tree."""
+
     ecosystem: str
     release: str
-    kind: ComponentKind
-    system: Distribution
-    trivy: str
-    """Trivy's name of the system or of the kind of package."""
+    write: Callable[[Path, Versions], None]
+    trivy: str = "rootfs"
 
 
-def distribution(name: str, version: str) -> Distribution:
-    return Distribution(id=name, version=version, pretty_name=name)
+def write_rpm(version: str, root: Path, versions: Versions) -> None:
+    put(root, "etc/os-release", f'ID="almalinux"\nVERSION_ID="{version}"\n')
+    put(root, "etc/redhat-release", f"AlmaLinux release {version}\n")
+    (root / "var/lib/rpm").mkdir(parents=True)
+    (root / "var/lib/rpm/rpmdb.sqlite").write_bytes(rpmdb.sqlite([*map(rpm_header, versions.items())]))
 
 
-DEBIAN = distribution("debian", "13")
+def rpm_header(package: tuple[str, str]) -> bytes:
+    epoch, _, bare = package[1].rpartition(":")
+    version, _, release = bare.rpartition("-")
+    fields = {"epoch": int(epoch)} if epoch else {}
+    return rpmdb.package(package[0], version, release, **fields)
+
+
+def write_apk(root: Path, versions: Versions) -> None:
+    put(root, "etc/os-release", 'ID=alpine\nVERSION_ID="3.11.6"\n')
+    put(root, "etc/alpine-release", "3.11.6\n")
+    entries = (f"P:{name}\nV:{version}\nA:x86_64\no:{name}\n" for name, version in versions.items())
+    put(root, "lib/apk/db/installed", "\n".join(entries))
+
+
+def write_python(root: Path, versions: Versions) -> None:
+    for name, version in versions.items():
+        folder = f"usr/lib/python3/site-packages/{name.replace('-', '_')}-{version}.dist-info"
+        put(root, f"{folder}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+
+
+def write_node(root: Path, versions: Versions) -> None:
+    for name, version in versions.items():
+        put(root, f"srv/node_modules/{name}/package.json", json.dumps({"name": name, "version": version}))
+
+
+def write_crates(root: Path, versions: Versions) -> None:
+    source = "registry+https://github.com/rust-lang/crates.io-index"
+    entries = (
+        f'[[package]]\nname = "{name}"\nversion = "{version}"\nsource = "{source}"\n'
+        for name, version in versions.items()
+    )
+    put(root, "Cargo.lock", "version = 3\n\n" + "\n".join(entries))
+
+
+def write_modules(root: Path, versions: Versions) -> None:
+    lines = (f"\t{name} v{version}\n" for name, version in versions.items() if is_requirement(name, version))
+    put(root, "go.mod", f"module example.com/m\n\ngo 1.21\n\nrequire (\n{''.join(lines)})\n")
+
+
+def is_requirement(name: str, version: str) -> bool:
+    """Whether Go would take it: a path like a host's, whose end is the major version from 2 on."""
+    major = version.partition(".")[0]
+    ends = f"/v{major}" if int(major) > 1 else ""
+    suffix = re.search(r"/v[0-9]+$", name)
+    return "." in name.partition("/")[0] and (suffix[0] if suffix else "") == ends and "gopkg.in" not in name
+
+
+def put(root: Path, path: str, text: str) -> None:
+    (root / path).parent.mkdir(parents=True, exist_ok=True)
+    (root / path).write_text(text)
+
+
 CASES = [
-    Case("AlmaLinux", "8", ComponentKind.RPM, distribution("almalinux", "8.9"), "alma"),
-    Case("AlmaLinux", "10", ComponentKind.RPM, distribution("almalinux", "10.0"), "alma"),
-    Case("Alpine", "v3.11", ComponentKind.APK, distribution("alpine", "3.11.6"), "alpine"),
-    Case("PyPI", "", ComponentKind.PYTHON, DEBIAN, "python-pkg"),
-    Case("npm", "", ComponentKind.NPM, DEBIAN, "node-pkg"),
-    Case("Go", "", ComponentKind.GO, DEBIAN, "gobinary"),
-    Case("crates.io", "", ComponentKind.RUST, DEBIAN, "rustbinary"),
+    Case("AlmaLinux", "8", partial(write_rpm, "8.9")),
+    Case("AlmaLinux", "10", partial(write_rpm, "10.0")),
+    Case("Alpine", "v3.11", write_apk),
+    Case("PyPI", "", write_python),
+    Case("npm", "", write_node),
+    Case("crates.io", "", write_crates, "fs"),
+    Case("Go", "", write_modules, "fs"),
 ]
 
 
@@ -74,27 +131,40 @@ def trivy_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_trivy_finds_the_same_holes(case: Case, database: Path, trivy_cache: Path, tmp_path: Path) -> None:
     rows = rows_of(case)
     versions = {name: middle_version(case.ecosystem, found) for name, found in rows.items()}
-    bill = tmp_path / "bill.cdx.json"
-    bill.write_text(json.dumps(bill_of(case, versions)))
-    results = trivy_results("os,library", "sbom", bill, cache=trivy_cache)
-    theirs = {(one[0], one[1]): one[2] for result in results for one in trivy_holes(result)}
-    ours = findings_of(case, versions, database)
+    case.write(tmp_path, versions)
+    theirs = trivy_found(case, tmp_path, trivy_cache)
+    ours = found_here(tmp_path, database)
     assert len(theirs) > 200
     differing = {*ours} ^ {*theirs}
-    classes = Counter(explanation(case, hole, versions[hole[0]], rows[hole[0]]) for hole in differing)
-    assert "" not in classes, sorted(
-        hole for hole in differing if not explanation(case, hole, versions[hole[0]], rows[hole[0]])
-    )[:10]
-    for name in classes:
+    classes = {
+        hole: explanation(case, hole, versions.get(hole[0], ""), rows.get(hole[0], [])) for hole in differing
+    }
+    assert [hole for hole, found in classes.items() if not found] == []
+    for name in set(classes.values()):
         assert case.ecosystem in EXPLAINED[name]["ecosystems"]
-    fixes = {hole: ours[hole].fixed for hole in ours if hole in theirs}
     wrong = [
-        (hole, fixed, theirs[hole])
-        for hole, fixed in fixes.items()
+        (hole, found.fixed, theirs[hole])
+        for hole, found in ours.items()
         # Trivy lists every fix, also those below what is installed; and of several errata it keeps one.
-        if fixed and fixed not in theirs[hole].split(", ") and not several(rows[hole[0]], hole[1])
+        if hole in theirs
+        and found.fixed
+        and found.fixed not in theirs[hole].split(", ")
+        and not several(rows[hole[0]], hole[1])
     ]
     assert wrong == []
+
+
+def trivy_found(case: Case, root: Path, cache: Path) -> dict[Hole, str]:
+    """Fixed version of each hole, the package spelled as its records do."""
+    results = trivy_results("os,library", case.trivy, root, cache=cache)
+    fold = ECOSYSTEMS[case.ecosystem].fold
+    return {(fold(one[0]), one[1]): one[2] for result in results for one in trivy_holes(result)}
+
+
+def found_here(root: Path, database: Path) -> dict[Hole, Finding]:
+    with Database.open(database) as opened:
+        report = scan_reference(f"dir:{root}", opened, platform=None, now=NOW)
+    return {(ECOSYSTEMS[one.ecosystem].fold(one.package), one.id): one for one in report.findings}
 
 
 def rows_of(case: Case) -> dict[str, list[Advisory]]:
@@ -120,63 +190,15 @@ def middle_version(ecosystem: str, rows: list[Advisory]) -> str:
     return sorted(versions, key=order.key)[len(versions) // 2] if versions else "1.0.0"
 
 
-def findings_of(case: Case, versions: dict[str, str], database: Path) -> dict[Hole, Finding]:
-    packages = [installed(case.kind, name, version) for name, version in versions.items()]
-    with Database.open(database) as opened:
-        report = scan_inventory(inventory(packages, distribution=case.system), opened, subject="x", now=NOW)
-    return {(one.package, one.id): one for one in report.findings}
-
-
-def installed(kind: ComponentKind, name: str, version: str) -> Component:
-    return replace(component(name, version, name), kind=kind, purl="")
-
-
-def bill_of(case: Case, versions: dict[str, str]) -> dict[str, object]:
-    parts: list[object] = []
-    if case.kind.is_system:
-        about = {"Class": "os-pkgs", "Type": case.trivy}
-        parts.append(part("operating-system", case.trivy, case.system.version, "os", about))
-    for name, version in versions.items():
-        epoch, _, bare = version.rpartition(":")
-        if case.kind is ComponentKind.RPM:
-            suffix = f"?arch=x86_64&distro={case.trivy}-{case.system.version}" + (
-                f"&epoch={epoch}" if epoch else ""
-            )
-        else:
-            suffix, bare = "", f"v{version}" if case.kind is ComponentKind.GO else version
-        purl = f"pkg:{purl_name(case, name)}@{quote(bare, safe='')}{suffix}"
-        about = {"PkgType": case.trivy, "SrcName": name, "SrcVersion": version}
-        about = about if case.kind is ComponentKind.APK else {"PkgType": case.trivy}
-        parts.append(part("library", name, bare, purl, about))
-    return {"bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1, "components": parts}
-
-
-def purl_name(case: Case, name: str) -> str:
-    space = f"{case.trivy}/" if case.kind.is_system else ""
-    return f"{case.kind.value}/{space}{quote(name, safe='/')}"
-
-
-def part(kind: str, name: str, version: str, ref: str, about: dict[str, str]) -> dict[str, object]:
-    properties = [{"name": f"aquasecurity:trivy:{word}", "value": value} for word, value in about.items()]
-    one: dict[str, object] = {
-        "type": kind,
-        "name": name,
-        "version": version,
-        "bom-ref": ref,
-        "properties": properties,
-    }
-    return {**one, "purl": ref} if ref.startswith("pkg:") else one
-
-
 def explanation(case: Case, hole: Hole, version: str, rows: list[Advisory]) -> str:
     """The class of a difference, "" for none."""
     package, identity = hole
     fixes = fixes_of(rows, identity)
-    if case.kind is ComponentKind.RPM:
+    if case.ecosystem == "AlmaLinux":
         return explained_erratum(identity, version, rows)
-    if case.kind is ComponentKind.APK:
+    if case.ecosystem == "Alpine":
         return "odd-version" if "-" in version and "-r" not in version else ""
-    if case.kind is ComponentKind.GO and version.startswith("0.0.0-"):
+    if case.ecosystem == "Go" and version.startswith("0.0.0-"):
         return "below-zero"
     if version in fixes:
         return "named-as-fix"
