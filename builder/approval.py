@@ -68,7 +68,12 @@ def approve_and_publish(
         candidates, layout=written.layout, descriptor=written.descriptor, policy=recipe.scan, today=today
     )
     publication = Publication(
-        approved=approved, images=written.images, name=recipe.name, tags=recipe.tags, native=workshop.native
+        approved=approved,
+        images=written.images,
+        name=recipe.name,
+        tags=recipe.tags,
+        native=workshop.native,
+        base=recipe.base.reference if recipe.base is not None else None,
     )
     workshop.progress.step(f"name {publication.references()[0]}")
     door = image_door(

@@ -18,6 +18,18 @@ MEDIA_TYPE_LAYER_GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
 MEDIA_TYPE_LAYER_ZSTD = "application/vnd.oci.image.layer.v1.tar+zstd"
 ANNOTATION_REF_NAME = "org.opencontainers.image.ref.name"
 
+_DOCKER_LAYERS = {
+    "application/vnd.docker.image.rootfs.diff.tar": MEDIA_TYPE_LAYER,
+    "application/vnd.docker.image.rootfs.diff.tar.gzip": MEDIA_TYPE_LAYER_GZIP,
+    "application/vnd.docker.image.rootfs.diff.tar.zstd": MEDIA_TYPE_LAYER_ZSTD,
+}
+
+
+def oci_media_type(media_type: str) -> str:
+    """The type of a layer as OCI calls it: Docker's layers are the same bytes under other names."""
+    return _DOCKER_LAYERS.get(media_type, media_type)
+
+
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 _REPOSITORY = re.compile(
     r"(?:(?P<registry>(?:localhost|[a-zA-Z0-9-]+(?:\.[a-zA-Z0-9-]+)+|[a-zA-Z0-9-]+(?=:[0-9]))(?::[0-9]+)?)/)?"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder import __version__
+from builder.beginning import Beginning, begin
 from builder.elf.facts import ElfFacts
 from builder.engine.platforms import check_runs_here
 from builder.errors import BuildError, ResolutionError, SmokeError
@@ -32,8 +33,7 @@ from builder.sources.debian.archive import DebianArchive, acquire, archive_state
 from builder.sources.debian.configure.lay import lay
 from builder.sources.debian.configure.remember import configured
 from builder.sources.local import LocalFiles, local_files, with_configuration
-from builder.sources.stage.options import StageRecipe
-from builder.sources.supply import SourceTree, Supply, source_inputs, supply
+from builder.sources.supply import SourceTree, address_inputs, source_inputs
 from builder.sources.underlay import underlaid
 from builder.staging import staging
 from builder.sysroot import Content, Package, Sysroot
@@ -43,6 +43,7 @@ from builder.workshop import Workshop
 if TYPE_CHECKING:  # read while the layers are compressed: see build_image
     from builder.approval import Show
     from builder.scan.model import ScanReport, Verdict
+    from builder.sources.base import Base
     from builder.verify.smoke import SmokeReport
 
 _MOST_ROUNDS = 8
@@ -63,6 +64,7 @@ class Planned:
     sysroot: Sysroot
     closure: Closure
     trees: Mapping[str, SourceTree]
+    base: Base | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,16 +89,16 @@ def plan_recipe(recipe: Recipe, workshop: Workshop, *, rules: tuple[Rule, ...] |
     from, so that the next build starts with it. ``rules``: None for those that rootlet ships.
     """
     rules = shipped_rules() if rules is None else rules
-    trees = source_trees(recipe, workshop)
-    question = _question(recipe, lock_sources(recipe, workshop), trees, rules)
+    beginning = begin(recipe, workshop, rules)
+    question = _question(beginning, lock_sources(recipe, workshop))
     memory = workshop.cache / "taken" / f"{question}.json"
     taken = remembered = _recall(memory)
     for _ in range(_MOST_ROUNDS):
-        resolved = _resolve_with(_Beginning(recipe=recipe, trees=trees, rules=rules), taken, workshop)
+        resolved = _resolve_with(beginning, taken, workshop)
         if resolved.wanted == taken:
             if taken != remembered:
                 write_checked(memory, json.dumps(taken).encode())
-            return _planned(recipe, resolved, trees, workshop)
+            return _planned(beginning, resolved, workshop)
         taken = resolved.wanted
     raise ResolutionError(
         f"The packages that rules take for {recipe.name} do not settle",
@@ -121,40 +123,13 @@ class _Resolved:
         return tuple(sorted(self.closure.taken))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Beginning:
-    """What stays the same however often the closure is made: recipe, trees of sources, rules."""
-
-    recipe: Recipe
-    trees: Mapping[str, SourceTree]
-    rules: tuple[Rule, ...]
-
-
-def source_trees(recipe: Recipe, workshop: Workshop) -> Mapping[str, SourceTree]:
-    """The tree of every source that is no archive of packages, by name."""
-    supplies = Supply(
-        platform=recipe.platform,
-        mirrors=workshop.mirrors,
-        cache=workshop.cache,
-        freshness=workshop.freshness,
-        effects=workshop.effects,
-        stages=workshop.stages,
-        recipe=StageRecipe(
-            path=recipe.path.absolute(),
-            written=tuple(output.path for output in recipe.outputs if output.path is not None),
-        ),
-        registries=workshop.reaching(recipe.insecure),
-    )
-    return supply(recipe.sources, supplies)
-
-
-def _resolve_with(beginning: _Beginning, taken: tuple[str, ...], workshop: Workshop) -> _Resolved:
+def _resolve_with(beginning: Beginning, taken: tuple[str, ...], workshop: Workshop) -> _Resolved:
     """The closure with the packages of ``taken`` at hand."""
     recipe, trees, rules = beginning.recipe, beginning.trees, beginning.rules
     locked = lock_sources(recipe, workshop, taken)
-    packages = _acquired(locked, workshop)
+    packages = beginning.beside(_acquired(locked, workshop), locked)
     workshop.progress.step(f"resolve {recipe.name} for {recipe.platform}")
-    tree = merged_tree(packages)
+    tree = beginning.top(merged_tree(packages), locked)
     configuration = configured(packages, tree, workshop.cache / "configured")
     tree = underlaid(lay(configuration, tree), (one.tree for one in trees.values()))
     local = with_configuration(local_files(recipe.installs, recipe.files, tree, trees), configuration)
@@ -162,15 +137,17 @@ def _resolve_with(beginning: _Beginning, taken: tuple[str, ...], workshop: Works
     facts = ElfFacts(
         workshop.cache / "elf", watched=watched_symbols(rules) | LOADERS, texts=watched_texts(rules)
     )
-    closure = resolve(_settled(recipe, locked), sysroot, local, facts, rules, asked=taken)
+    try:
+        closure = resolve(_settled(recipe, locked), sysroot, local, facts, rules, asked=taken)
+    except ResolutionError as error:
+        raise beginning.explained(error, locked) from error
     return _Resolved(
         locked=locked, packages=packages, sysroot=sysroot, local=local, facts=facts, closure=closure
     )
 
 
-def _planned(
-    recipe: Recipe, resolved: _Resolved, trees: Mapping[str, SourceTree], workshop: Workshop
-) -> Planned:
+def _planned(beginning: Beginning, resolved: _Resolved, workshop: Workshop) -> Planned:
+    recipe, base = beginning.recipe, beginning.base
     plan = make_plan(
         recipe,
         resolved.sysroot,
@@ -178,9 +155,15 @@ def _planned(
         resolved.local,
         resolved.facts,
         epoch=workshop.epoch,
+        base=base,
     )
     warn = recipe.runtime.missing is Missing.WARN
-    plan = linked(plan, resolved.facts, memory=workshop.cache / "elf" / "links", warn=warn)
+    ground = base.tree if base is not None else None
+    memory = workshop.cache / "elf" / "links"
+    try:
+        plan = linked(plan, resolved.facts, memory=memory, warn=warn, ground=ground)
+    except ResolutionError as error:
+        raise beginning.explained(error, resolved.locked) from error
     resolved.facts.save()
     return Planned(
         recipe=recipe,
@@ -189,15 +172,16 @@ def _planned(
         packages=resolved.packages,
         sysroot=resolved.sysroot,
         closure=resolved.closure,
-        trees=trees,
+        trees=beginning.trees,
+        base=base,
     )
 
 
-def _question(recipe: Recipe, locked: Lock, trees: Mapping[str, SourceTree], rules: tuple[Rule, ...]) -> str:
+def _question(beginning: Beginning, locked: Lock) -> str:
     """Everything that decides which packages rules take, in one word."""
-    words = [(rule.name, rule.add, rule.take) for rule in rules]
-    keys = [(name, one.key) for name, one in trees.items()]
-    return hashlib.sha256(repr((__version__, recipe, locked, keys, words)).encode()).hexdigest()
+    words = [(rule.name, rule.add, rule.take) for rule in beginning.rules]
+    keys = [(name, one.key) for name, one in beginning.trees.items()]
+    return hashlib.sha256(repr((__version__, beginning.recipe, locked, keys, words)).encode()).hexdigest()
 
 
 def _recall(memory: Path) -> tuple[str, ...]:
@@ -286,7 +270,7 @@ def build_image(recipes: tuple[Recipe, ...], workshop: Workshop, *, show: Show, 
         scratch.mkdir()
         proof = Proof(scratch=scratch, show=show, tests=tests)
         with _remembering(planned):
-            named = approve_and_publish(written, recipes, workshop, proof)
+            named = approve_and_publish(written, tuple(one.recipe for one in planned), workshop, proof)
     summary = BuildSummary(
         name=recipes[0].name,
         digest=written.descriptor.digest,
@@ -349,7 +333,8 @@ def inputs_of(recipes: tuple[Recipe, ...], workshop: Workshop) -> tuple[Path, ..
     found: list[Path] = []
     for recipe in recipes:
         extras = (one.context for test in recipe.tests for one in test.files if one.context is not None)
-        for path in (*recipe.inputs, *source_inputs(recipe.sources), *extras):
+        bases = address_inputs(recipe.base) if recipe.base is not None else ()
+        for path in (*recipe.inputs, *source_inputs(recipe.sources), *bases, *extras):
             found += (path, path.resolve())
         for install in recipe.installs:
             if install.context is not None:

@@ -32,6 +32,7 @@ class ReasonKind(enum.Enum):
     CACHE = "index of the shared objects"
     METADATA = "package record of"
     COPYRIGHT = "copyright of the package"
+    BASE = "from the base"
 
 
 @dataclass(frozen=True, slots=True)

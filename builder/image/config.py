@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
+from collections.abc import Mapping
 from typing import Any
 
 from builder.errors import BuildError
 from builder.oci import Digest, Healthcheck, ImageConfig
-from builder.plan.model import ImagePlan
+from builder.plan.model import ImagePlan, PlannedBase
 from builder.stored.fields import (
     canonical,
 )
@@ -32,7 +34,7 @@ def config_bytes(plan: ImagePlan, diff_ids: tuple[Digest, ...]) -> bytes:
     It holds nothing of the machine: the time is the plan's, the history says "rootlet".
     """
     created = rfc3339(plan.created)
-    history = [
+    own = [
         {
             "created": created,
             "created_by": CREATED_BY,
@@ -40,6 +42,7 @@ def config_bytes(plan: ImagePlan, diff_ids: tuple[Digest, ...]) -> bytes:
         }
         for layer in plan.layers
     ]
+    history = [*(_history(plan.base, created) if plan.base is not None else []), *own]
     document: dict[str, Any] = {
         "created": created,
         "os": plan.platform.os,
@@ -51,6 +54,14 @@ def config_bytes(plan: ImagePlan, diff_ids: tuple[Digest, ...]) -> bytes:
     if plan.platform.variant:
         document["variant"] = plan.platform.variant
     return canonical(document)
+
+
+def _history(base: PlannedBase, created: str) -> list[Mapping[str, Any]]:
+    """What the base says of its layers; something as long as it where it does not tell of each of them."""
+    told: list[Mapping[str, Any]] = [json.loads(entry) for entry in base.history]
+    if sum(entry.get("empty_layer") is not True for entry in told) == len(base.layers):
+        return told
+    return [{"created": created, "created_by": "base"} for _ in base.layers]
 
 
 def _container(config: ImageConfig) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from builder.plan.model import Entry, Layer
 from builder.progress import Progress
 from builder.recipe.model import Compression
 from builder.stored.blob import BlobWriter, new_blob
+from builder.stored.blobs import Section, pieces
 from builder.stored.untar import BLOCK, padding
 from builder.sysroot import Content, Kind
 
@@ -77,6 +78,22 @@ def write_layer(
     return WrittenLayer(
         descriptor=descriptor, diff_id=diff_id, size=size, files=stream.files, entries=stream.entries
     )
+
+
+def write_tar(section: Section, *, compression: Compression, blobs: Path, progress: Progress) -> WrittenLayer:
+    """Write a tar that is there already as a layer below ``blobs``; its entries are not counted.
+
+    BuildError when it cannot be read, MachineError when the disk refuses; nothing is left then.
+    """
+    with new_blob(blobs) as blob, ExitStack() as stack:
+        pipeline = _Pipeline(blob, compressor(compression), _processors(), stack)
+        stream = _TarStream(pipeline, lambda done: progress.advance(done, section.size))
+        for piece in pieces(section):
+            stream.put(piece)
+        size = stream.finish()
+        diff_id = pipeline.finish()
+        descriptor = blob.commit(layer_media_type(compression))
+    return WrittenLayer(descriptor=descriptor, diff_id=diff_id, size=size, files=0, entries=0)
 
 
 def check_order(layer: Layer) -> None:
@@ -184,7 +201,7 @@ class _TarStream:
         """Header and payload of one entry."""
         self.entries += 1
         self.files += entry.kind is Kind.FILE
-        self._put(self._pad + tar_header(entry, created))
+        self.put(self._pad + tar_header(entry, created))
         content = entry.content
         if content is None:
             self._pad = b""
@@ -192,12 +209,16 @@ class _TarStream:
         if isinstance(content, Content):
             self._copy(entry, content, stores)
         else:
-            self._put(content)
+            self.put(content)
         self._pad = _ZEROS[: padding(entry.size)]
 
     def close(self) -> int:
         """End the archive and hand over the last block; the tar's size."""
-        self._put(self._pad + END)
+        self.put(self._pad + END)
+        return self.finish()
+
+    def finish(self) -> int:
+        """Hand over the last block; the size of all."""
         size = self._before + self._at
         if self._at:
             self._pipeline.give(self._buffer, self._at)
@@ -218,7 +239,8 @@ class _TarStream:
             wanted -= len(room)
             yield room
 
-    def _put(self, payload: bytes) -> None:
+    def put(self, payload: bytes) -> None:
+        """Append bytes as they are."""
         end = self._at + len(payload)
         if end <= len(self._view):
             self._view[self._at : end] = payload

@@ -10,12 +10,21 @@ from builder.errors import BuildError
 from builder.files import write_bytes
 from builder.image.compress import compressor_name
 from builder.image.config import config_bytes
-from builder.image.layer import WrittenLayer, write_layer
-from builder.oci import MEDIA_TYPE_CONFIG, MEDIA_TYPE_INDEX, MEDIA_TYPE_MANIFEST, Descriptor, Platform
+from builder.image.layer import WrittenLayer, write_layer, write_tar
+from builder.oci import (
+    MEDIA_TYPE_CONFIG,
+    MEDIA_TYPE_INDEX,
+    MEDIA_TYPE_MANIFEST,
+    Descriptor,
+    Platform,
+    oci_media_type,
+)
 from builder.plan.model import ImagePlan
 from builder.progress import Progress
 from builder.recipe.model import Compression
+from builder.sources.base import BaseLayer
 from builder.stored.blob import disk_errors, place_blob, write_blob
+from builder.stored.blobs import place_section
 from builder.stored.manifest import LAYOUT_BYTES, Manifest, index_bytes, manifest_bytes
 
 
@@ -57,14 +66,19 @@ def write_image(plan: ImagePlan, *, compression: Compression, directory: Path, p
     BuildError for a plan or stored bytes that are wrong, MachineError when the disk refuses.
     """
     blobs = directory / "blobs"
-    written: list[WrittenLayer] = []
+    base = plan.base
+    below = (
+        [_base_layer(one, compression, blobs, progress) for one in base.layers] if base is not None else []
+    )
+    own: list[WrittenLayer] = []
     for number, layer in enumerate(plan.layers, 1):
         progress.step(
             "write layer" if len(plan.layers) == 1 else f"write layer {number} of {len(plan.layers)}"
         )
-        written.append(
+        own.append(
             write_layer(layer, created=plan.created, compression=compression, blobs=blobs, progress=progress)
         )
+    written = [*below, *own]
     diff_ids = tuple(layer.diff_id for layer in written)
     config = write_blob(blobs, config_bytes(plan, diff_ids), MEDIA_TYPE_CONFIG)
     layers = tuple(layer.descriptor for layer in written)
@@ -78,7 +92,30 @@ def write_image(plan: ImagePlan, *, compression: Compression, directory: Path, p
         layers=tuple(written),
         directory=directory,
         compressor=compressor_name(compression),
-        files=sum(layer.files for layer in written),
+        files=sum(layer.files for layer in own) + (base.files if base is not None else 0),
+    )
+
+
+def _base_layer(layer: BaseLayer, compression: Compression, blobs: Path, progress: Progress) -> WrittenLayer:
+    """A layer of the base as it is; one that is no blob yet becomes one."""
+    if layer.descriptor is None:
+        written = write_tar(layer.section, compression=compression, blobs=blobs, progress=progress)
+        if written.diff_id != layer.diff_id:
+            raise BuildError(f"The layer {layer.diff_id} of the base is damaged ({layer.section.path})")
+        return replace(written, files=layer.files, entries=layer.entries)
+    place_section(layer.section, blobs, layer.descriptor.digest)
+    descriptor = replace(
+        layer.descriptor,
+        media_type=oci_media_type(layer.descriptor.media_type),
+        platform=None,
+        annotations=(),
+    )
+    return WrittenLayer(
+        descriptor=descriptor,
+        diff_id=layer.diff_id,
+        size=layer.size,
+        files=layer.files,
+        entries=layer.entries,
     )
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from builder.errors import ResolutionError
+from builder.plan.baseaccounts import BaseAccounts
 from builder.recipe.model import Group, Owner, User
 from builder.sources.debian.configure.model import (
     NOTHING,
@@ -41,6 +42,7 @@ class Accounts:
     groups: tuple[Group, ...]
     uids: Mapping[str, int] = field(repr=False)
     gids: Mapping[str, int] = field(repr=False)
+    base: BaseAccounts | None = None
 
     def owner_ids(self, owner: Owner, *, asked_by: str) -> tuple[int, int]:
         """Numbers of an owner as written in a recipe. ResolutionError when a name has no account."""
@@ -50,7 +52,9 @@ class Accounts:
         )
 
     def passwd(self) -> bytes:
-        """The file /etc/passwd (passwd(5)), by number."""
+        """The file /etc/passwd (passwd(5)), by number; on a base, after its own lines."""
+        if self.base is not None:
+            return self.base.with_users(self.users)
         lines = (
             f"{user.name}:x:{user.uid}:{self.gid_of(user)}:{user.comment}:{user.home}:{user.shell}\n"
             for user in self.users
@@ -58,7 +62,9 @@ class Accounts:
         return "".join(lines).encode()
 
     def group(self) -> bytes:
-        """The file /etc/group (group(5)), by number."""
+        """The file /etc/group (group(5)), by number; on a base, after its own lines."""
+        if self.base is not None:
+            return self.base.with_groups(self.groups)
         return "".join(
             f"{group.name}:x:{group.gid}:{','.join(group.members)}\n" for group in self.groups
         ).encode()
@@ -68,7 +74,7 @@ class Accounts:
         return user.uid if user.gid is None else user.gid
 
 
-def make_accounts(
+def make_accounts(  # noqa: PLR0913 (each says who is in the image)
     users: Iterable[User],
     groups: Iterable[Group],
     nodes: Iterable[Node],
@@ -76,14 +82,18 @@ def make_accounts(
     configuration: Configuration = NOTHING,
     present: frozenset[str] = frozenset(),
     asked: frozenset[str] = frozenset(),
+    base: BaseAccounts | None = None,
 ) -> Accounts:
     """Accounts for an image: root and nobody, the recipe's, and every owner of a packaged file.
 
     ``configuration`` has the accounts that packages add: those of the packages in the image (``present``)
-    are written, and whoever owns one of ``nodes`` or is ``asked`` for by name. ResolutionError when two
+    are written, and whoever owns one of ``nodes`` or is ``asked`` for by name. Those of a ``base`` are there
+    already, with the numbers that they have. ResolutionError when two
     accounts want one name or one number, or a user joins a group that is not there.
     """
     own_users, own_groups, all_nodes = list(users), list(groups), list(nodes)
+    if base is not None:
+        own_users, own_groups = [*base.users, *own_users], [*base.groups, *own_groups]
     added = _Added(own_users, own_groups, all_nodes, configuration)
     added.choose(present, asked)
     all_users = _unique(
@@ -100,6 +110,7 @@ def make_accounts(
         groups=tuple(sorted(joined, key=lambda group: group.gid)),
         uids={user.name: user.uid for user in all_users},
         gids={group.name: group.gid for group in joined},
+        base=base,
     )
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 from builder.elf.facts import ElfFacts
 from builder.elf.ldcache import LD_SO_CACHE, cache_for
 from builder.errors import ResolutionError
 from builder.inventory.osrelease import parse_os_release
 from builder.plan.accounts import Accounts, make_accounts
-from builder.plan.model import Entry, ImagePlan, Layer
+from builder.plan.baseaccounts import read_accounts
+from builder.plan.baserecords import records_over
+from builder.plan.model import Entry, ImagePlan, Layer, PlannedBase
+from builder.plan.onbase import added_to, files_beside, made_over
 from builder.plan.reasons import add_record, record_entry
 from builder.plan.records import copyright_nodes, planned_packages, record_entries
 from builder.plan.system import missing_parents, start_folders, system_entries
@@ -19,11 +22,16 @@ from builder.recipe.model import Owner, Recipe
 from builder.runtime.closure import Closure, Needed
 from builder.runtime.made.makers import make_all
 from builder.runtime.made.material import MadeFile, Material
+from builder.sources.base import Base
 from builder.sources.local import LocalFiles
 from builder.sysroot import Content, Kind, Node, Sysroot, read_content
 
+_NOTHING = Sysroot(())
+"""What lies below an image from scratch."""
+_OWN_CERTIFICATES = "/usr/local/share/ca-certificates/"
 
-def make_plan(
+
+def make_plan(  # noqa: PLR0913 (each is what one stage made)
     recipe: Recipe,
     sysroot: Sysroot,
     closure: Closure,
@@ -31,31 +39,37 @@ def make_plan(
     facts: ElfFacts,
     *,
     epoch: int | None,
+    base: Base | None = None,
 ) -> ImagePlan:
     """The image as data. ``epoch``: SOURCE_DATE_EPOCH, or None for the newest package's time.
 
-    ResolutionError when accounts conflict, an owner has no account, or a path needs a folder where a file is.
+    Over a ``base`` it holds what the base lacks. ResolutionError when accounts conflict, an owner has no
+    account, or a path needs a folder where a file is.
     """
     made = make_all(closure.made, _material(recipe, sysroot, local))
     files = [_made_entry(file, closure.made[name]) for name, one in made.items() for file in one.files]
     present = closure.packages().union(*(one.packages for one in made.values()))
     needed = _with_folders(_with_copyright(closure, present, sysroot), sysroot)
-    accounts = _accounts(recipe, local, needed, present)
+    ground = base.tree if base is not None else _NOTHING
+    accounts = _accounts(recipe, local, needed, present, ground)
     entries = _entries(needed, accounts, local)
-    _add_new(entries, files)
-    _add_new(entries, _system(recipe, accounts, _library_cache(entries, sysroot, facts)))
+    _add_new(entries, made_over(ground, files, named=_named(recipe, local)))
+    entries = added_to(ground, entries)
+    libraries = _library_cache(entries, ground, sysroot, facts)
+    _add_new(entries, added_to(ground, _system(recipe, accounts, libraries, ground)).values())
     packages = planned_packages(entries.values(), sysroot.packages)
-    _add_records(entries, sysroot)
+    _add_records(entries, ground, sysroot)
     scripts = tuple(report for report in local.configured.scripts if report.package in present)
-    newest = max((sysroot.packages[package.name].newest for package in packages), default=0)
+    dates = [sysroot.packages[package.name].newest for package in packages]
+    newest = max([*dates, *([base.created] if base is not None else [])], default=0)
     return ImagePlan(
         platform=recipe.platform,
         config=recipe.config,
-        annotations=recipe.annotations,
+        annotations=_annotations(recipe, base),
         layers=(Layer(entries=tuple(sorted(entries.values(), key=_tar_order)), comment=recipe.name),),
         packages=packages,
         created=newest if epoch is None else epoch,
-        distribution=_distribution(entries, sysroot),
+        distribution=_distribution(entries, ground, sysroot),
         warnings=(
             *closure.warnings,
             *(warning for one in made.values() for warning in one.warnings),
@@ -63,6 +77,29 @@ def make_plan(
         ),
         hints=closure.hints,
         scripts=scripts,
+        base=_planned_base(base, entries) if base is not None else None,
+    )
+
+
+def _named(recipe: Recipe, local: LocalFiles) -> frozenset[str]:
+    """Packages whose made files count more than those of a base."""
+    own = any(node.path.startswith(_OWN_CERTIFICATES) for node in local.nodes())
+    return frozenset({*recipe.named_packages, *(["ca-certificates"] if own else [])})
+
+
+def _annotations(recipe: Recipe, base: Base | None) -> tuple[tuple[str, str], ...]:
+    if base is None:
+        return recipe.annotations
+    return tuple((dict(base.annotations()) | dict(recipe.annotations)).items())
+
+
+def _planned_base(base: Base, entries: Iterable[str]) -> PlannedBase:
+    return PlannedBase(
+        words=base.words,
+        layers=base.layers,
+        history=base.config.past,
+        files=files_beside(base.tree, entries),
+        reference=base.reference,
     )
 
 
@@ -105,7 +142,7 @@ def _asked(recipe: Recipe, local: LocalFiles) -> frozenset[str]:
 
 
 def _accounts(
-    recipe: Recipe, local: LocalFiles, needed: Iterable[Needed], present: frozenset[str]
+    recipe: Recipe, local: LocalFiles, needed: Iterable[Needed], present: frozenset[str], ground: Sysroot
 ) -> Accounts:
     accounts = make_accounts(
         recipe.users,
@@ -114,6 +151,7 @@ def _accounts(
         configuration=local.configured,
         present=present,
         asked=_asked(recipe, local),
+        base=read_accounts(ground),
     )
     user, _, group = recipe.config.user.partition(":")
     accounts.owner_ids(Owner(user=user or "root", group=group or "root"), asked_by="[config] user")
@@ -181,17 +219,23 @@ def _made_entry(file: MadeFile, reason: Reason) -> Entry:
     )
 
 
-def _system(recipe: Recipe, accounts: Accounts, libraries: Entry | None) -> Iterator[Entry]:
+def _system(recipe: Recipe, accounts: Accounts, libraries: Entry | None, ground: Sysroot) -> dict[str, Entry]:
     """What no package has and every image needs, and where the image starts."""
-    yield from system_entries(accounts, nsswitch=libraries is not None)
-    if libraries is not None:
-        yield libraries
-    yield from start_folders(recipe.config, recipe.users, accounts)
+    has_libraries = libraries is not None or ground.get(LD_SO_CACHE) is not None
+    entries = {entry.path: entry for entry in system_entries(accounts, nsswitch=has_libraries)}
+    _add_new(entries, [libraries] if libraries is not None else [])
+    _add_new(entries, start_folders(recipe.config, recipe.users, accounts))
+    return entries
 
 
-def _library_cache(entries: Mapping[str, Entry], sysroot: Sysroot, facts: ElfFacts) -> Entry | None:
-    """The index of the shared objects in the image, or None when nothing is loaded dynamically."""
-    image = Sysroot(node for path in entries if (node := sysroot.get(path)) is not None)
+def _library_cache(
+    entries: Mapping[str, Entry], ground: Sysroot, sysroot: Sysroot, facts: ElfFacts
+) -> Entry | None:
+    """The index of the shared objects in the image, or None when nothing new is loaded dynamically."""
+    added = [node for path in entries if (node := sysroot.get(path)) is not None]
+    if len(ground) > 1 and not any(node.kind is Kind.FILE and facts.of(node) for node in added):
+        return None
+    image = ground.overlay(added)
     content = cache_for(image, facts, configuration=sysroot)
     reason = Reason(ReasonKind.CACHE)
     return (
@@ -201,20 +245,22 @@ def _library_cache(entries: Mapping[str, Entry], sysroot: Sysroot, facts: ElfFac
     )
 
 
-def _add_records(entries: dict[str, Entry], sysroot: Sysroot) -> None:
+def _add_records(entries: dict[str, Entry], ground: Sysroot, sysroot: Sysroot) -> None:
     """Add what says which packages and reasons ``entries`` have; from here on no path is added."""
-    _add_new(entries, _records(entries, sysroot))
+    _add_new(entries, _records(entries, ground, sysroot))
     _add_new(entries, [record_entry(())])  # its folders are in it
-    _add_new(entries, missing_parents(entries))
+    _add_new(entries, (one for one in missing_parents(entries) if ground.get(one.path) is None))
     _check_folders(entries)
     add_record(entries)
 
 
-def _records(entries: Mapping[str, Entry], sysroot: Sysroot) -> list[Entry]:
+def _records(entries: Mapping[str, Entry], ground: Sysroot, sysroot: Sysroot) -> list[Entry]:
     owned: dict[str, list[Entry]] = {}
     for entry in entries.values():
         if entry.package and entry.kind is not Kind.DIRECTORY:
             owned.setdefault(entry.package, []).append(entry)
+    if len(ground) > 1:
+        return list(records_over(ground, owned, sysroot.packages))
     return [
         record for name in sorted(owned) for record in record_entries(sysroot.packages[name], owned[name])
     ]
@@ -231,9 +277,11 @@ def _check_folders(entries: Mapping[str, Entry]) -> None:
             )
 
 
-def _distribution(entries: Mapping[str, Entry], sysroot: Sysroot) -> str:
+def _distribution(entries: Mapping[str, Entry], ground: Sysroot, sysroot: Sysroot) -> str:
     found = sysroot.lookup("/etc/os-release")
-    if found.node is None or found.node.content is None or found.path not in entries:
+    if found.node is None or found.node.content is None:
+        return ""
+    if found.path not in entries and ground.get(found.path) is None:
         return ""
     text = read_content(found.node.content).decode(errors="replace")
     fields = parse_os_release(text)

@@ -41,6 +41,7 @@ _WORDS: Mapping[ReasonKind, str] = {
     ReasonKind.SYSTEM: "rootlet: what every image has",
     ReasonKind.ACCOUNTS: "rootlet: what every image has",
     ReasonKind.CACHE: "rootlet: what every image has that loads shared objects",
+    ReasonKind.BASE: "the recipe's [image] base = {subject}",
 }
 _LOST = "rootlet: no more is written down about {subject}"
 

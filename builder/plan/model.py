@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from builder.oci import ImageConfig, Platform
+from builder.oci import ImageConfig, ImageReference, Platform
 from builder.reason import Reason
+from builder.sources.base import BaseLayer
 from builder.sources.debian.configure.model import ScriptReport
 from builder.sysroot import Content, Kind
 
@@ -66,6 +67,20 @@ class PlannedPackage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedBase:
+    """What an image starts from. ``history``: what the base says of how it was made, as JSON texts.
+
+    ``files``: regular files of the base that a container of the image still sees.
+    """
+
+    words: str
+    layers: tuple[BaseLayer, ...]
+    history: tuple[str, ...]
+    files: int
+    reference: ImageReference | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImagePlan:
     """The whole image. ``created`` (seconds since the epoch) is the time of every entry and of the image."""
 
@@ -82,3 +97,5 @@ class ImagePlan:
     """What the recipe might want besides, each with the line to add."""
     scripts: tuple[ScriptReport, ...] = ()
     """What was read of the maintainer scripts of the packages that are in the image."""
+    base: PlannedBase | None = None
+    """Lies below ``layers``, which hold only what it lacks; None for an image from scratch."""

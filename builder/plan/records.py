@@ -48,23 +48,28 @@ def copyright_nodes(package: str, sysroot: Sysroot) -> tuple[Node, ...]:
 
 def record_entries(package: Package, entries: Iterable[Entry]) -> tuple[Entry, Entry]:
     """``status.d/NAME`` and ``status.d/NAME.md5sums`` for the package's ``entries`` in the image."""
-    reason = Reason(ReasonKind.METADATA, package.name)
+    listing = "".join(f"{digest}  {path}\n" for path, digest in shipped_sums(package, entries).items())
+    path = f"{STATUS_FOLDER}/{package.name}"
+    return (
+        made_record(path, package.control.rstrip("\n") + "\n", package.name),
+        made_record(f"{path}.md5sums", listing, package.name),
+    )
+
+
+def shipped_sums(package: Package, entries: Iterable[Entry]) -> dict[str, str]:
+    """MD5 sums of the package's files among ``entries``, by path without the first slash, sorted."""
     shipped = {
         entry.path: entry
         for entry in entries
         if entry.kind is Kind.FILE and entry.reason.kind not in (ReasonKind.FEATURE, ReasonKind.CONFIGURED)
     }
-    sums = sorted((path[1:], _md5(entry, shipped, package)) for path, entry in shipped.items())
-    listing = "".join(f"{digest}  {path}\n" for path, digest in sums)
-    path = f"{STATUS_FOLDER}/{package.name}"
-    return (
-        _made(path, package.control.rstrip("\n") + "\n", reason),
-        _made(f"{path}.md5sums", listing, reason),
-    )
+    return dict(sorted((path[1:], _md5(entry, shipped, package)) for path, entry in shipped.items()))
 
 
-def _made(path: str, text: str, reason: Reason) -> Entry:
+def made_record(path: str, text: str, package: str) -> Entry:
+    """A file that says something of ``package``."""
     content = text.encode("utf-8", "surrogateescape")
+    reason = Reason(ReasonKind.METADATA, package)
     return Entry(path=path, kind=Kind.FILE, mode=0o644, content=content, reason=reason)
 
 

@@ -51,6 +51,7 @@ _WORDS: Mapping[ReasonKind, str] = {
     ReasonKind.ACCOUNTS: "accounts and groups",
     ReasonKind.SYSTEM: "base of every image",
     ReasonKind.CACHE: "index of the shared objects",
+    ReasonKind.BASE: "the base",
     ReasonKind.METADATA: "package records",
     ReasonKind.COPYRIGHT: "copyright files",
 }

@@ -56,6 +56,7 @@ def make_recipe(root: Section, frame: Frame, problems: Problems) -> Recipe:
         tags=image.texts("tags"),
         platform=frame.platform,
         annotations=image.pairs("annotations"),
+        base=None if image.text("base") == "scratch" else image.image("base"),
         sources=tuple(make_source(source_name, one) for source_name, one in root.named("sources")),
         installs=tuple(_install(one, users) for one in root.sections("install")),
         files=tuple(_file(one, users) for one in root.sections("file")),

@@ -133,8 +133,8 @@ def _check_outputs(root: Section, problems: Problems) -> None:
 
 
 def _check_accounts(root: Section, problems: Problems) -> None:
-    """Look for names without account, unless there are packages: these may bring any."""
-    if root.names("sources"):
+    """Look for names without account, unless there are packages or a base: these may bring any."""
+    if root.names("sources") or root.section("image").text("base") != "scratch":
         return
     users = {*_BASE_ACCOUNTS, *root.names("users")}
     groups = {*users, *root.names("groups")}

@@ -80,8 +80,8 @@ IMAGE = Table(
         ),
         Key(
             name="base",
-            shape=Text(expected='"scratch"; another base is not supported yet', pattern="scratch"),
-            about="image to start from; another than `scratch` is not supported yet",
+            shape=Text(expected='"scratch", or an image to start from', rule=formats.base),
+            about="image to start from; only what it lacks is added",
             default="scratch",
         ),
         Key(name="annotations", shape=_LABELS, about="annotations of the image's manifest", default=()),

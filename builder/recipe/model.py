@@ -10,7 +10,7 @@ import enum
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from builder.oci import ImageConfig, Platform
+from builder.oci import ImageAddress, ImageConfig, Platform
 from builder.recipe.source_model import DebianSource, Source
 
 FEATURES = ("certificates", "charsets", "fonts", "locales", "mime", "nss", "terminfo", "timezones")
@@ -248,6 +248,8 @@ class Recipe:
     tags: tuple[str, ...] = ("latest",)
     platform: Platform
     annotations: tuple[tuple[str, str], ...] = ()
+    base: ImageAddress | None = None
+    """The image to start from; None for scratch."""
     sources: tuple[Source, ...]
     installs: tuple[Install, ...] = ()
     files: tuple[RecipeFile, ...] = ()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,10 @@ from builder.sources.supply import SourceTree, Supply
 from builder.stored.layers import LayerEntry, LayerStore, UnpackedLayer, final_tree
 from builder.stored.open import OpenedImage, open_address, unpacked_layers
 from builder.stored.pull import ImageDoor
-from builder.sysroot import Kind, Node, Package, Sysroot
+from builder.stored.read import Whiteout
+from builder.sysroot import Kind, Node, Sysroot
 
-_FORMAT = 1
+_FORMAT = 2
 """Raised when the index, or what is read of package databases, changes."""
 
 
@@ -33,7 +35,7 @@ def image_tree(name: str, address: ImageAddress, supplies: Supply) -> SourceTree
     opened = open_address(address, supplies.platform, door, layers)
     return SourceTree(
         name=name,
-        tree=opened_tree(opened, door, layers),
+        tree=opened_tree(opened, door, layers).tree,
         key=f"image {opened.key}",
         fresh_until=opened.fresh_until,
         env=opened.image.config.config.env,
@@ -65,8 +67,25 @@ def layer_store(cache: Path) -> LayerStore:
     return LayerStore(cache / "layers")
 
 
-def opened_tree(opened: OpenedImage, door: ImageDoor, layers: LayerStore) -> Sysroot:
-    """The files of an image with their owners; every layer was proven when it was unpacked."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerFacts:
+    """Bytes of a layer's tar, its regular files and hard links, all its entries."""
+
+    size: int
+    files: int
+    entries: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedTree:
+    """The files of an image with their owners, and what its layers hold, lowest first."""
+
+    tree: Sysroot
+    layers: tuple[LayerFacts, ...]
+
+
+def opened_tree(opened: OpenedImage, door: ImageDoor, layers: LayerStore) -> OpenedTree:
+    """Read an image; every layer was proven when it was unpacked."""
     memory = layers.folder / f"tree-{opened.key}.json"
     known = _recall(memory, opened, layers)
     if known is not None:
@@ -74,8 +93,15 @@ def opened_tree(opened: OpenedImage, door: ImageDoor, layers: LayerStore) -> Sys
     unpacked = unpacked_layers(opened, door, layers)
     entries = final_tree(unpacked, where=str(opened.address))
     nodes, packages = with_owners(_node(one) for _, one in sorted(entries.items()))
-    _remember(memory, unpacked, nodes, packages)
-    return Sysroot(nodes, packages)
+    found = OpenedTree(tree=Sysroot(nodes, packages), layers=tuple(_facts(one) for one in unpacked))
+    _remember(memory, unpacked, found)
+    return found
+
+
+def _facts(layer: UnpackedLayer) -> LayerFacts:
+    plain = [one for one in layer.entries if one.file.whiteout is Whiteout.NONE and not one.special]
+    files = sum(one.file.kind is Kind.FILE for one in plain)
+    return LayerFacts(size=layer.size, files=files, entries=len(layer.entries))
 
 
 def _node(entry: LayerEntry) -> Node:
@@ -94,19 +120,22 @@ def _node(entry: LayerEntry) -> Node:
     )
 
 
-def _remember(
-    memory: Path, layers: Iterable[UnpackedLayer], nodes: Iterable[Node], packages: Iterable[Package]
-) -> None:
+def _remember(memory: Path, layers: Iterable[UnpackedLayer], found: OpenedTree) -> None:
     # Rows name no store, so they are kept by the layer that has the bytes; what has none is in the first.
     stores = {layer.tar: number for number, layer in enumerate(layers)}
     rows: list[list[Any]] = [[] for _ in stores] or [[]]
-    for node in nodes:
+    for node in found.tree:
         rows[stores[node.content.store] if node.content is not None else 0].append(row_of(node))
-    document = {"format": _FORMAT, "nodes": rows, "packages": [package_row(one) for one in packages]}
+    document = {
+        "format": _FORMAT,
+        "nodes": rows,
+        "packages": [package_row(one) for one in found.tree.packages.values()],
+        "layers": [asdict(one) for one in found.layers],
+    }
     write_checked(memory, json.dumps(document, separators=(",", ":")).encode())
 
 
-def _recall(memory: Path, opened: OpenedImage, layers: LayerStore) -> Sysroot | None:
+def _recall(memory: Path, opened: OpenedImage, layers: LayerStore) -> OpenedTree | None:
     body = read_checked(memory)
     diff_ids = list(dict.fromkeys(layer.diff_id for layer in opened.image.layers))
     if body is None or not all(layers.has(diff_id) for diff_id in diff_ids):
@@ -118,4 +147,7 @@ def _recall(memory: Path, opened: OpenedImage, layers: LayerStore) -> Sysroot | 
     nodes = (
         node for store, rows in zip(stores, document["nodes"], strict=True) for node in nodes_of(rows, store)
     )
-    return Sysroot(nodes, (package_of(row, ()) for row in document["packages"]))
+    return OpenedTree(
+        tree=Sysroot(nodes, (package_of(row, ()) for row in document["packages"])),
+        layers=tuple(LayerFacts(**one) for one in document["layers"]),
+    )

@@ -126,11 +126,12 @@ def place_blob(source: Path, target: Path, descriptor: Descriptor) -> bool:
         place.parent.mkdir(parents=True, exist_ok=True)
         new = not place.exists()
         if new or not place.samefile(origin):
-            _link_or_copy(origin, place)
+            link_or_copy(origin, place)
         return new
 
 
-def _link_or_copy(origin: Path, place: Path) -> None:
+def link_or_copy(origin: Path, place: Path) -> None:
+    """Give a file a second name, or copy it where that cannot be; ``place`` appears whole."""
     temporary = place.with_name(f"{TEMPORARY_PREFIX}{os.urandom(8).hex()}")
     try:
         try:

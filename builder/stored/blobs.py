@@ -11,7 +11,7 @@ from typing import Protocol
 
 from builder.errors import BuildError
 from builder.oci import Descriptor, Digest
-from builder.stored.blob import blob_path
+from builder.stored.blob import blob_path, disk_errors, link_or_copy, new_blob
 from builder.stored.fields import MAX_JSON
 from builder.stored.untar import FILE, LINK, SYMLINK, Member, TarReader
 
@@ -114,6 +114,33 @@ def pieces(section: Section) -> Iterator[bytes]:
                 yield piece
     except OSError as error:
         raise BuildError(f"{section.path} cannot be read: {error.strerror}") from error
+
+
+def place_section(section: Section, target: Path, digest: Digest) -> None:
+    """Put bytes that lie in a file of this machine into ``target``: a link to a whole file, else a copy.
+
+    Nothing is proven here: whoever reads the blob does that. BuildError when the bytes are not there,
+    MachineError when the disk refuses.
+    """
+    place = blob_path(target, digest)
+    try:
+        size = section.path.stat().st_size
+    except OSError as error:
+        raise BuildError(f"The blob {digest} is missing: {error.strerror} ({section.path})") from error
+    if size < section.offset + section.size:
+        raise BuildError(f"The blob {digest} is cut short ({section.path})")
+    with disk_errors(target):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if section.offset == 0 and size == section.size:
+            if not (place.exists() and place.samefile(section.path)):
+                link_or_copy(section.path, place)
+            return
+        with new_blob(target) as writer:
+            for piece in pieces(section):
+                writer.write(piece)
+            if writer.digest != digest:
+                raise BuildError(f"The blob {digest} is damaged ({section.path})")
+            writer.commit("")
 
 
 def read_json_blob(source: BlobSource, descriptor: Descriptor) -> bytes:

@@ -6,7 +6,17 @@ from dataclasses import dataclass
 
 from builder.errors import BuildError
 from builder.oci import Digest, Healthcheck, ImageConfig, Platform
-from builder.stored.fields import Object, child, children, integer, pairs, parse_object, text, texts
+from builder.stored.fields import (
+    Object,
+    canonical,
+    child,
+    children,
+    integer,
+    pairs,
+    parse_object,
+    text,
+    texts,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +32,8 @@ class ConfigFile:
     config: ImageConfig
     diff_ids: tuple[Digest, ...]
     history: int | None
+    past: tuple[str, ...] = ()
+    """The entries of the history, as JSON."""
 
 
 def parse_config(payload: bytes, where: str) -> ConfigFile:
@@ -41,6 +53,7 @@ def parse_config(payload: bytes, where: str) -> ConfigFile:
         config=_parse_container(child(document, "config", where), where),
         diff_ids=_parse_digests(texts(rootfs, "diff_ids", where), where),
         history=layers if history else None,
+        past=tuple(canonical(entry).decode() for entry in history),
     )
 
 

@@ -48,9 +48,14 @@ class LinkReport:
 
 
 def check_links(
-    image: Sysroot, facts: ElfFacts, *, library_path: tuple[str, ...] = (), cache: bytes | None = None
+    image: Sysroot,
+    facts: ElfFacts,
+    *,
+    library_path: tuple[str, ...] = (),
+    cache: bytes | None = None,
+    only: frozenset[str] | None = None,
 ) -> LinkReport:
-    """Check every program and plug-in of ``image``. Nothing is executed.
+    """Check every program and plug-in of ``image``, or those at the paths ``only``. Nothing is executed.
 
     ``cache`` are the bytes of the image's /etc/ld.so.cache, None to search as if ldconfig had just run;
     ``library_path`` is LD_LIBRARY_PATH. A library that is missing altogether is not told again (see
@@ -58,7 +63,8 @@ def check_links(
     be read.
     """
     check = _Check(image, facts, Resolver(image, facts, library_path=library_path, cache=cache))
-    objects = [(node, elf) for node, elf in facts.elf_nodes(image) if elf.dynamic]
+    looked_at = image if only is None else (node for node in image if node.path in only)
+    objects = [(node, elf) for node, elf in facts.elf_nodes(looked_at) if elf.dynamic]
     programs = check.places(
         (node.path for node, elf in objects if elf.interpreter is not None), plugins=False
     )

@@ -17,7 +17,7 @@ from builder.elf.search import library_path
 from builder.errors import ResolutionError
 from builder.files import read_checked, write_checked
 from builder.plan.model import Entry, ImagePlan
-from builder.sysroot import Content, Kind, Node, Sysroot
+from builder.sysroot import Content, Kind, Node, Sysroot, read_content
 
 if TYPE_CHECKING:  # it reads symbols, and that imports elftools: only where nothing is remembered
     from builder.verify.link import LinkReport
@@ -28,17 +28,21 @@ _MOST_REMEMBERED = 256
 _MOST_TOLD = 20
 
 
-def linked(plan: ImagePlan, facts: ElfFacts, *, memory: Path | None, warn: bool) -> ImagePlan:
-    """Give the plan with the warnings of its link check.
+def linked(
+    plan: ImagePlan, facts: ElfFacts, *, memory: Path | None, warn: bool, ground: Sysroot | None = None
+) -> ImagePlan:
+    """Give the plan with the warnings of its link check. ``ground``: the files of its base.
+
+    The base's own programs are not checked: nobody here can mend them.
 
     ResolutionError with everything that does not fit together, which are warnings too with ``warn``.
     ``memory`` is a file of the cache that keeps verdicts, None to keep none. Raises BuildError when bytes
     cannot be read.
     """
-    key = _key(plan)
+    key = _key(plan, ground)
     warnings = _recall(memory).get(key) if memory is not None and key else None
     if warnings is None:
-        report = _check(plan, facts)
+        report = _check(plan, facts, ground)
         warnings = report.warnings
         if report.problems:
             messages = tuple(problem.message for problem in report.problems)
@@ -71,13 +75,19 @@ def _content(entry: Entry) -> Content | None:
     return entry.content if isinstance(entry.content, Content) else None
 
 
-def _check(plan: ImagePlan, facts: ElfFacts) -> LinkReport:
+def _check(plan: ImagePlan, facts: ElfFacts, ground: Sysroot | None) -> LinkReport:
     from builder.verify.link import check_links  # noqa: PLC0415 (see above)
 
     cache = next((entry.content for entry in _entries(plan) if entry.path == LD_SO_CACHE), None)
+    image = image_of(_entries(plan))
+    own = frozenset(node.path for node in image) if ground is not None else None
+    if cache is None and ground is not None:
+        known = ground.get(LD_SO_CACHE)
+        cache = read_content(known.content) if known is not None and known.content is not None else None
     return check_links(
-        image_of(_entries(plan)),
+        image if ground is None else ground.overlay(image),
         facts,
+        only=own,
         library_path=library_path(plan.config.env),
         cache=cache if isinstance(cache, bytes) else None,
     )
@@ -99,9 +109,11 @@ def _error(messages: tuple[str, ...]) -> ResolutionError:
     )
 
 
-def _key(plan: ImagePlan) -> str:
+def _key(plan: ImagePlan, ground: Sysroot | None) -> str:
     """Everything that the verdict follows from, in one word; "" where an object has no checksum yet."""
     words = [str(_RULES), *library_path(plan.config.env)]
+    if plan.base is not None and ground is not None:
+        words += (str(layer.diff_id) for layer in plan.base.layers)
     for entry in _entries(plan):
         content = entry.content
         if isinstance(content, Content):

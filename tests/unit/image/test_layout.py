@@ -187,7 +187,7 @@ def test_a_full_disk_leaves_the_target_as_it_was(
     target = tmp_path / "dist"
     publish(other(tmp_path), target, "theirs")
     before = snapshot(target)
-    plain_copy, calls = blob._link_or_copy, []
+    plain_copy, calls = blob.link_or_copy, []
 
     def full(origin: Path, place: Path) -> None:
         calls.append(place)
@@ -195,7 +195,7 @@ def test_a_full_disk_leaves_the_target_as_it_was(
             raise OSError(errno.ENOSPC, "No space left on device")
         plain_copy(origin, place)
 
-    monkeypatch.setattr(blob, "_link_or_copy", full)
+    monkeypatch.setattr(blob, "link_or_copy", full)
     with pytest.raises(MachineError, match="No space left on device"):
         publish(image, target, "theirs")
     assert snapshot(target) == before
