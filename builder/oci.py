@@ -17,6 +17,8 @@ MEDIA_TYPE_LAYER = "application/vnd.oci.image.layer.v1.tar"
 MEDIA_TYPE_LAYER_GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
 MEDIA_TYPE_LAYER_ZSTD = "application/vnd.oci.image.layer.v1.tar+zstd"
 ANNOTATION_REF_NAME = "org.opencontainers.image.ref.name"
+ANNOTATION_BASE_NAME = "org.opencontainers.image.base.name"
+ANNOTATION_BASE_DIGEST = "org.opencontainers.image.base.digest"
 
 _DOCKER_LAYERS = {
     "application/vnd.docker.image.rootfs.diff.tar": MEDIA_TYPE_LAYER,

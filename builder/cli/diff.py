@@ -57,8 +57,10 @@ def _snapshot(subject: str, options: dict[str, Any], *, quiet: bool) -> Snapshot
     from builder.compare import snapshot  # noqa: PLC0415 (imports of one command)
 
     if is_recipe(subject):
-        plan = plan_one(subject, options, quiet=quiet).planned.plan
-        return snapshot.planned_snapshot(plan, subject=f"{subject} ({plan.platform})")
+        planned = plan_one(subject, options, quiet=quiet).planned
+        ground = planned.base.tree if planned.base is not None else None
+        named = f"{subject} ({planned.plan.platform})"
+        return snapshot.planned_snapshot(planned.plan, subject=named, ground=ground)
     opened = open_image_or_folder(subject, _of_image(options))
     if isinstance(opened, Path):
         return snapshot.folder_snapshot(opened, subject=subject)

@@ -94,7 +94,9 @@ def planned_subject(planned: Planned) -> Contents:
     """What the image of a recipe would hold."""
     from builder.plan.contents import planned_contents  # noqa: PLC0415 (imports of one command)
 
-    return planned_contents(planned.plan, subject=f"{planned.recipe.name} ({planned.plan.platform})")
+    subject = f"{planned.recipe.name} ({planned.plan.platform})"
+    ground = planned.base.tree if planned.base is not None else None
+    return planned_contents(planned.plan, subject=subject, ground=ground)
 
 
 def open_subject(

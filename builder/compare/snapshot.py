@@ -20,7 +20,7 @@ from builder.oci import ImageConfig, Platform
 from builder.plan.contents import Contents, planned_contents
 from builder.plan.model import Entry, ImagePlan
 from builder.stored.read import ImageFile, StoredImage
-from builder.sysroot import Content, Kind
+from builder.sysroot import Content, Kind, Node, Sysroot
 
 _LINK_MODE = 0o777
 """No system gives a link permissions of its own, and tools write what they like there."""
@@ -87,14 +87,17 @@ def folder_snapshot(folder: Path, *, subject: str) -> Snapshot:
     return Snapshot(contents=contents, files=_whole(watch.found), config=None, platform=None)
 
 
-def planned_snapshot(plan: ImagePlan, *, subject: str) -> Snapshot:
-    """What the image of ``plan`` would be. Packages' files are not read: their checksums are known."""
-    found: dict[str, FileFacts] = {}
+def planned_snapshot(plan: ImagePlan, *, subject: str, ground: Sysroot | None = None) -> Snapshot:
+    """What the image of ``plan`` would be, over the files of its base (``ground``).
+
+    Packages' files are not read: their checksums are known.
+    """
+    found: dict[str, FileFacts] = {node.path: _ground_facts(node) for node in ground or ()}
     for entry in (entry for layer in plan.layers for entry in layer.entries):
         # Names of one file share everything: what the plan says of the second one is not written.
         found[entry.path] = found[entry.hardlink] if entry.hardlink else _planned_facts(entry, plan.created)
     return Snapshot(
-        contents=planned_contents(plan, subject=subject),
+        contents=planned_contents(plan, subject=subject, ground=ground),
         files=_whole(found),
         config=plan.config,
         platform=plan.platform,
@@ -182,6 +185,21 @@ def _planned_facts(entry: Entry, created: int) -> FileFacts:
         target=entry.target,
         xattrs=tuple(sorted(entry.xattrs)),
         mtime=created,
+    )
+
+
+def _ground_facts(node: Node) -> FileFacts:
+    content = node.content
+    return FileFacts(
+        kind=node.kind,
+        mode=_LINK_MODE if node.kind is Kind.SYMLINK else node.mode,
+        uid=node.uid,
+        gid=node.gid,
+        size=content.size if content is not None else 0,
+        digest=content.sha256 if content is not None else "",
+        target=node.target,
+        xattrs=tuple(sorted(node.xattrs)),
+        mtime=node.mtime,
     )
 
 

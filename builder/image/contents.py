@@ -9,8 +9,10 @@ from pathlib import Path
 from builder.inventory.collect import MAX_DATABASE_FILE, is_file_list, take_owned_inventory
 from builder.inventory.dpkg import parse_list, parse_md5sums
 from builder.inventory.files import TreeFile, walk_root
+from builder.oci import ANNOTATION_BASE_DIGEST, ANNOTATION_BASE_NAME
 from builder.plan.contents import Contents, LayerFacts, Place, make_contents
 from builder.plan.reasons import MAX_RECORD, RECORD, Provenance, reasons_from_json
+from builder.reason import Reason, ReasonKind
 from builder.stored.read import ImageFile, StoredImage
 from builder.stored.tree import tree
 from builder.sysroot import Kind
@@ -28,7 +30,8 @@ def image_contents(
     of reasons is damaged.
     """
     files = tree(image)
-    return _contents(passing(files) if passing else files, subject, tuple(_layers(image)), wanted)
+    layers = tuple(_layers(image))
+    return _contents(passing(files) if passing else files, subject, layers, wanted, base=_base(image))
 
 
 def folder_contents(
@@ -37,6 +40,13 @@ def folder_contents(
     """Read a root folder of this machine, likewise."""
     files = walk_root(folder)
     return _contents(passing(files) if passing else files, subject, (), wanted)
+
+
+def _base(image: StoredImage) -> Reason | None:
+    """The reason of what nobody wrote down in an image that says what it started from."""
+    said = dict(image.annotations)
+    name = said.get(ANNOTATION_BASE_NAME) or said.get(ANNOTATION_BASE_DIGEST)
+    return Reason(ReasonKind.BASE, name) if name else None
 
 
 def _layers(image: StoredImage) -> Iterator[LayerFacts]:
@@ -82,12 +92,20 @@ class _Notes:
 
 
 def _contents(
-    files: Iterable[TreeFile], subject: str, layers: tuple[LayerFacts, ...], wanted: frozenset[str]
+    files: Iterable[TreeFile],
+    subject: str,
+    layers: tuple[LayerFacts, ...],
+    wanted: frozenset[str],
+    *,
+    base: Reason | None = None,
 ) -> Contents:
     notes = _Notes(wanted)
     inventory, owners = take_owned_inventory(notes.follow(files))
     known = reasons_from_json(notes.record, f"{RECORD} of {subject}") if notes.record is not None else {}
-    places = (_known(place, known.get(place.path), owners.get(place.path, "")) for place in notes.places)
+    others = base if notes.record is not None else None
+    places = (
+        _known(place, known.get(place.path), owners.get(place.path, ""), others) for place in notes.places
+    )
     return make_contents(
         subject,
         places,
@@ -98,13 +116,13 @@ def _contents(
     )
 
 
-def _known(place: Place, provenance: Provenance | None, owner: str) -> Place:
+def _known(place: Place, provenance: Provenance | None, owner: str, base: Reason | None) -> Place:
     return Place(
         path=place.path,
         kind=place.kind,
         size=place.size,
         target=place.target,
         package=provenance.package if provenance is not None else owner,
-        reason=provenance.reason if provenance is not None else None,
+        reason=provenance.reason if provenance is not None else base,
         layer=place.layer,
     )

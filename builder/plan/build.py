@@ -260,7 +260,8 @@ def _records(entries: Mapping[str, Entry], ground: Sysroot, sysroot: Sysroot) ->
         if entry.package and entry.kind is not Kind.DIRECTORY:
             owned.setdefault(entry.package, []).append(entry)
     if len(ground) > 1:
-        return list(records_over(ground, owned, sysroot.packages))
+        records = {record.path: record for record in records_over(ground, owned, sysroot.packages)}
+        return list(added_to(ground, records).values())
     return [
         record for name in sorted(owned) for record in record_entries(sysroot.packages[name], owned[name])
     ]

@@ -9,11 +9,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from builder.oci import Healthcheck, ImageConfig, Platform
-from builder.plan.model import Entry, ImagePlan, Layer, PlannedPackage
+from builder.oci import Descriptor, Digest, Healthcheck, ImageConfig, ImageReference, Platform
+from builder.plan.model import Entry, ImagePlan, Layer, PlannedBase, PlannedPackage
 from builder.plan.sizes import Share, shares
 from builder.reason import Reason, ReasonKind
+from builder.sources.base import BaseLayer
 from builder.sources.debian.configure.model import ScriptReport
+from builder.stored.blobs import Section
 from builder.sysroot import Content, Kind
 
 FORMAT = 1
@@ -33,6 +35,7 @@ def plan_to_json(plan: ImagePlan) -> str:
         "warnings": list(plan.warnings),
         "hints": list(plan.hints),
         "scripts": [dataclasses.asdict(report) for report in plan.scripts],
+        **({"base": _base_to_plain(plan.base)} if plan.base is not None else {}),
     }
     head = json.dumps(document, indent=2, ensure_ascii=True)[:-2]
     layers = ",\n".join(_layer_text(layer) for layer in plan.layers)
@@ -56,6 +59,7 @@ def plan_from_json(text: str) -> ImagePlan:
             hints=tuple(document.get("hints", ())),
             scripts=tuple(_script(report) for report in document.get("scripts", ())),
             layers=tuple(_layer(layer) for layer in document["layers"]),
+            base=_base(document["base"]) if "base" in document else None,
         )
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"not an image plan: {error}") from error
@@ -71,6 +75,51 @@ def _script(plain: Mapping[str, Any]) -> ScriptReport:
 
 def _share_to_plain(share: Share) -> dict[str, Any]:
     return {"kind": share.kind.name, "subject": share.subject, "files": share.files, "size": share.size}
+
+
+def _base_to_plain(base: PlannedBase) -> dict[str, Any]:
+    return {
+        "words": base.words,
+        "reference": str(base.reference) if base.reference is not None else "",
+        "files": base.files,
+        "history": list(base.history),
+        "layers": [
+            {
+                "diff_id": str(layer.diff_id),
+                "blob": [str(layer.section.path), layer.section.offset, layer.section.size],
+                "digest": str(layer.descriptor.digest) if layer.descriptor is not None else "",
+                "media_type": layer.descriptor.media_type if layer.descriptor is not None else "",
+                "size": layer.size,
+                "files": layer.files,
+                "entries": layer.entries,
+            }
+            for layer in base.layers
+        ],
+    }
+
+
+def _base(plain: Mapping[str, Any]) -> PlannedBase:
+    return PlannedBase(
+        words=plain["words"],
+        reference=ImageReference.parse(plain["reference"]) if plain["reference"] else None,
+        files=plain["files"],
+        history=tuple(plain["history"]),
+        layers=tuple(_base_layer(layer) for layer in plain["layers"]),
+    )
+
+
+def _base_layer(plain: Mapping[str, Any]) -> BaseLayer:
+    path, offset, size = plain["blob"]
+    digest = Digest.parse(plain["digest"]) if plain["digest"] else None
+    kind = plain["media_type"]
+    return BaseLayer(
+        section=Section(path=Path(path), offset=offset, size=size),
+        descriptor=Descriptor(media_type=kind, digest=digest, size=size) if digest else None,
+        diff_id=Digest.parse(plain["diff_id"]),
+        size=plain["size"],
+        files=plain["files"],
+        entries=plain["entries"],
+    )
 
 
 def _config_to_plain(config: ImageConfig) -> dict[str, Any]:

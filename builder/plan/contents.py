@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from builder.inventory.model import Component, ComponentKind, Distribution, Inventory
 from builder.inventory.purl import component_purl
 from builder.plan.model import ImagePlan, PlannedPackage
-from builder.reason import Reason
+from builder.reason import Reason, ReasonKind
 from builder.sysroot import Kind, Node, Sysroot, glob_pattern
 
 _MANY = 20_000
@@ -110,9 +110,10 @@ def make_contents(
     )
 
 
-def planned_contents(plan: ImagePlan, *, subject: str) -> Contents:
-    """What an image of ``plan`` would hold."""
-    places = (
+def planned_contents(plan: ImagePlan, *, subject: str, ground: Sysroot | None = None) -> Contents:
+    """What an image of ``plan`` would hold. ``ground``: the files of its base, its lowest layer."""
+    first = int(ground is not None)
+    own = (
         Place(
             path=entry.path,
             kind=entry.kind,
@@ -122,11 +123,24 @@ def planned_contents(plan: ImagePlan, *, subject: str) -> Contents:
             reason=entry.reason,
             layer=number,
         )
-        for number, layer in enumerate(plan.layers)
+        for number, layer in enumerate(plan.layers, first)
         for entry in layer.entries
     )
-    layers = tuple(LayerFacts() for _ in plan.layers)
-    return make_contents(subject, places, _inventory(plan), layers=layers, recorded=True)
+    reason = Reason(ReasonKind.BASE, plan.base.words if plan.base is not None else "")
+    below = (_below(node, reason) for node in ground) if ground is not None else iter(())
+    layers = tuple(LayerFacts() for _ in range(first + len(plan.layers)))
+    return make_contents(subject, (*below, *own), _inventory(plan), layers=layers, recorded=True)
+
+
+def _below(node: Node, reason: Reason) -> Place:
+    return Place(
+        path=node.path,
+        kind=node.kind,
+        size=node.content.size if node.content is not None and not node.hardlink else 0,
+        target=node.target,
+        package=node.package,
+        reason=reason,
+    )
 
 
 def is_glob(path: str) -> bool:

@@ -42,10 +42,18 @@ def render_plan(plan: ImagePlan, *, parts: Iterable[By] = tuple(By), width: int 
     entries = [entry for layer in plan.layers for entry in layer.entries]
     total = sum(entry.size for entry in entries)
     head = f"{plan.platform}  {plan.distribution or '-'}  {human_size(total)} in {len(entries)} paths"
-    blocks = [[head], *(list(_part(part, plan, entries, width)) for part in parts)]
+    blocks = [[head, *_base(plan)], *(list(_part(part, plan, entries, width)) for part in parts)]
     blocks.append([line for warning in plan.warnings for line in _wrapped("! ", warning, width)])
     blocks.append([line for hint in plan.hints for line in _wrapped("hint: ", hint, width)])
     return "\n\n".join("\n".join(map(printable, lines)) for lines in blocks if lines) + "\n"
+
+
+def _base(plan: ImagePlan) -> Iterator[str]:
+    base = plan.base
+    if base is not None:
+        size = human_size(sum(layer.size for layer in base.layers))
+        layers = "1 layer" if len(base.layers) == 1 else f"{len(base.layers)} layers"
+        yield f"over the base {base.words}: {layers}, {size}, {base.files} files that stay as they are"
 
 
 def printable(text: str) -> str:

@@ -13,7 +13,15 @@ from dataclasses import dataclass, replace
 from builder.errors import ResolutionError
 from builder.inventory.osrelease import parse_os_release
 from builder.lock import Lock
-from builder.oci import Descriptor, Digest, ImageAddress, ImageConfig, ImageReference
+from builder.oci import (
+    ANNOTATION_BASE_DIGEST,
+    ANNOTATION_BASE_NAME,
+    Descriptor,
+    Digest,
+    ImageAddress,
+    ImageConfig,
+    ImageReference,
+)
 from builder.sources.image import door_of, layer_store, opened_tree
 from builder.sources.supply import Supply
 from builder.stored.blobs import Section
@@ -74,11 +82,11 @@ class Base:
         """What an image says of its base (annotations.md, "Pre-Defined Annotation Keys")."""
         found = []
         if self.digest is not None:
-            found.append(("org.opencontainers.image.base.digest", str(self.digest)))
+            found.append((ANNOTATION_BASE_DIGEST, str(self.digest)))
         if self.reference is not None:
             tag = self.reference.tag or ("" if self.reference.digest else "latest")
             name = f"{self.reference.name}:{tag}" if tag else self.reference.name
-            found.append(("org.opencontainers.image.base.name", name))
+            found.append((ANNOTATION_BASE_NAME, name))
         return tuple(found)
 
 
