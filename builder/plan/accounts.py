@@ -99,11 +99,13 @@ def make_accounts(  # noqa: PLR0913 (each says who is in the image)
     all_users = _unique(
         "user",
         [*own_users, User(name="root", uid=0, gid=0, home="/root"), *added.users],
-        [User(name="nobody", uid=NOBODY, gid=NOBODY)],
+        [User(name="nobody", uid=NOBODY, gid=NOBODY)] if base is None else [],
     )
     wanted = [*own_groups, Group(name="root", gid=0)]
     wanted += [Group(name=user.name, gid=user.uid) for user in all_users if user.gid is None]
-    all_groups = _unique("group", [*wanted, *added.groups], [Group(name="nogroup", gid=NOBODY)])
+    all_groups = _unique(
+        "group", [*wanted, *added.groups], [Group(name="nogroup", gid=NOBODY)] if base is None else []
+    )
     joined = _join(all_groups, all_users)
     return Accounts(
         users=tuple(sorted(all_users, key=lambda user: user.uid)),

@@ -224,7 +224,8 @@ def _system(recipe: Recipe, accounts: Accounts, libraries: Entry | None, ground:
     has_libraries = libraries is not None or ground.get(LD_SO_CACHE) is not None
     entries = {entry.path: entry for entry in system_entries(accounts, nsswitch=has_libraries)}
     _add_new(entries, [libraries] if libraries is not None else [])
-    _add_new(entries, start_folders(recipe.config, recipe.users, accounts))
+    folders = start_folders(recipe.config, recipe.users, accounts)
+    _add_new(entries, (one for one in folders if ground.lookup(one.path).node is None))
     return entries
 
 

@@ -247,7 +247,6 @@ WRONG: Mapping[str, Wrong] = {
         '"terminfo" or "timezones", found "x"',
         '5: runtime.dlopen: expected "suggested", "recommended", "required" or "none", found "no"; '
         'did you mean "none"?',
-        '7: image.base: expected "scratch"; another base is not supported yet, found "gcr.test/base"',
         "10: policy: is not supported yet",
         '13: scan.scanner: "trivy" is not supported yet; this version knows "builtin"',
         "14: scan.vex: is not supported yet",

@@ -6,6 +6,7 @@ import base64
 import contextlib
 import gzip
 import hashlib
+import itertools
 import json
 import re
 import shutil
@@ -53,6 +54,7 @@ class FakeRegistry:
     blobs: dict[tuple[str, str], bytes] = field(default_factory=dict)
     manifests: dict[tuple[str, str], tuple[str, bytes]] = field(default_factory=dict)
     uploads: dict[str, bytes] = field(default_factory=dict)
+    numbers: Iterator[int] = field(default_factory=itertools.count)
     requests: list[tuple[str, str, Mapping[str, str]]] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     auth: str = ""
@@ -238,7 +240,7 @@ class _Handler(BaseHTTPRequestHandler):
         if registry.mounts and there in registry.blobs:
             registry.blobs[repository, there[1]] = registry.blobs[there]
             return Reply(status=201)
-        number = str(len(registry.uploads))
+        number = str(next(registry.numbers))
         registry.uploads[number] = b""
         return Reply(status=202, headers={"Location": f"/v2/{repository}/blobs/uploads/{number}?state=x"})
 
