@@ -42,6 +42,10 @@ class Subject:
 def containerfile(subject: Subject, *, templates: Path) -> str:
     """The Dockerfile. RecipeError when the recipe has something that no Dockerfile can say."""
     plan, recipe = subject.plan, subject.recipe
+    if plan.base is not None:
+        raise no_form(
+            subject.at(("image", "base"), "an image over a base is not written as a Dockerfile yet")
+        )
     for key, message in settings.missing_form(plan.config):
         raise no_form(subject.at(key, message))
     entries = tuple(entry for layer in plan.layers for entry in layer.entries)

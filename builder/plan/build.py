@@ -99,7 +99,9 @@ def _planned_base(base: Base, entries: Iterable[str]) -> PlannedBase:
         layers=base.layers,
         history=base.config.past,
         files=files_beside(base.tree, entries),
+        config=base.config.config,
         reference=base.reference,
+        digest=base.digest,
     )
 
 

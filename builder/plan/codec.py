@@ -81,7 +81,9 @@ def _base_to_plain(base: PlannedBase) -> dict[str, Any]:
     return {
         "words": base.words,
         "reference": str(base.reference) if base.reference is not None else "",
+        "digest": str(base.digest) if base.digest is not None else "",
         "files": base.files,
+        "config": _config_to_plain(base.config),
         "history": list(base.history),
         "layers": [
             {
@@ -102,7 +104,9 @@ def _base(plain: Mapping[str, Any]) -> PlannedBase:
     return PlannedBase(
         words=plain["words"],
         reference=ImageReference.parse(plain["reference"]) if plain["reference"] else None,
+        digest=Digest.parse(plain["digest"]) if plain["digest"] else None,
         files=plain["files"],
+        config=_config(plain["config"]),
         history=tuple(plain["history"]),
         layers=tuple(_base_layer(layer) for layer in plain["layers"]),
     )

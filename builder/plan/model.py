@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from builder.oci import ImageConfig, ImageReference, Platform
+from builder.oci import Digest, ImageConfig, ImageReference, Platform
 from builder.reason import Reason
 from builder.sources.base import BaseLayer
 from builder.sources.debian.configure.model import ScriptReport
@@ -70,14 +70,18 @@ class PlannedPackage:
 class PlannedBase:
     """What an image starts from. ``history``: what the base says of how it was made, as JSON texts.
 
-    ``files``: regular files of the base that a container of the image still sees.
+    ``reference`` is its name in a registry, ``digest`` that of its manifest, None where there is none.
+    ``files``: regular files of the base that a container of the image still sees. ``config`` is the base's
+    own, over which the image's is laid already.
     """
 
     words: str
     layers: tuple[BaseLayer, ...]
     history: tuple[str, ...]
     files: int
+    config: ImageConfig
     reference: ImageReference | None = None
+    digest: Digest | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from builder.cli import main
+from builder.plan.codec import plan_from_json, plan_to_json
 from builder.stored.read import open_image
 from builder.stored.tree import flatten
 from tests.support.debian_archive import Deb, Key
@@ -306,6 +307,16 @@ def test_base_of_an_archive_without_blobs_is_written_anew(desk: Path) -> None:
             layer.diff_id for layer in open_image(desk / "old.tar").layers
         ]
     assert added(desk / "dist/demo") == {}
+
+
+def test_plan_goes_to_json_and_back(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (desk / "recipe.toml").write_text(over(more=INSTALL))
+    assert main.run(["plan", "--json", "recipe.toml"]) == 0
+    text = capsys.readouterr().out
+    plan = plan_from_json(text)
+    assert plan.base is not None
+    assert (len(plan.base.layers), plan.base.files) == (2, 9)
+    assert plan_to_json(plan) == text
 
 
 def test_plan_and_why_know_what_the_base_brought(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
