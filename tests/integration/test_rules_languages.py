@@ -133,6 +133,14 @@ PROOFS = (
         "None",
     ),
     python(
+        "python-foreign-libraries",
+        "import magic; print(magic.from_buffer(b'%PDF-1.4'))",
+        "PDF document",
+        "failed to find libmagic",
+        "python3",
+        "python3-magic",
+    ),
+    python(
         "python-data",
         "import zoneinfo; print(zoneinfo.ZoneInfo('Asia/Tokyo'))",
         "Asia/Tokyo",
