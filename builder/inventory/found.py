@@ -84,8 +84,8 @@ def plain_word(text: object, limit: int = MAX_NAME) -> str:
 
 
 def found(packages: Iterable[Package], notes: Iterable[str] = (), *, claims: Iterable[str] = ()) -> Found:
-    """Put packages and notes together, each once, in order; too many packages are a note."""
-    each = dict.fromkeys(packages)
+    """Put packages and notes together, each once, in order; one without a name is no package."""
+    each = dict.fromkeys(one for one in packages if one.name)
     more = [f"it names more than {MAX_PACKAGES} packages"] if len(each) > MAX_PACKAGES else []
     return Found(packages=tuple(each)[:MAX_PACKAGES], notes=(*notes, *more), claims=tuple(claims))
 

@@ -85,8 +85,8 @@ def _package(purl: ParsedPurl, extra: dict[str, object]) -> Package:
     source_version = plain_word(extra.get(_SOURCE_VERSION)) or plain_word(upstream_version) or version
     return Package(
         kind=purl.kind,
-        name=component_name(purl),
-        version=version,
+        name=plain_word(component_name(purl)),
+        version=plain_word(version),
         architecture=plain_word(purl.qualifiers.get("arch", "")),
         source_name=source if purl.kind.is_system else "",
         source_version=_whole_source(extra, source_version) if purl.kind.is_system else "",

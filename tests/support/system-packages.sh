@@ -2,7 +2,7 @@
 # Installs the programs that the integration tests use as second opinions; says what to do where it may not.
 set -eu
 
-packages="buildah podman skopeo umoci docker-registry docker.io runc bubblewrap mmdebstrap musl uidmap zstd git strace busybox-static qemu-user-static rpm ruby php-cli php-composer-semver libmaven3-core-java"
+packages="buildah podman skopeo umoci docker-registry docker.io runc bubblewrap mmdebstrap musl uidmap zstd git strace busybox-static qemu-user-static rpm db5.3-util ruby php-cli php-composer-semver libmaven3-core-java"
 missing=""
 for package in $packages; do
     dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing="$missing $package"

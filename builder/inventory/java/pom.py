@@ -16,6 +16,7 @@ from builder.inventory.java.coordinates import Coordinates
 from builder.inventory.model import ComponentKind
 
 _MAX_POM = 4 << 20
+_MAX_TAGS = 200_000
 _PROPERTY = re.compile(r"\$\{([^${}]{1,200})\}")
 _RANGE = re.compile(r"\[([^\[\](),]+)\]")
 _DEVELOPMENT = frozenset({"test"})
@@ -43,7 +44,7 @@ def own_coordinates(payload: bytes) -> Coordinates | None:
 
 
 def _parse(payload: bytes) -> ET.Element | None:
-    if b"<!DOCTYPE" in payload or b"<!ENTITY" in payload:
+    if b"<!DOCTYPE" in payload or b"<!ENTITY" in payload or payload.count(b"<") > _MAX_TAGS:
         return None
     try:
         root = ET.fromstring(payload)  # noqa: S314 (expat bounds what entities cost, and there are none)
@@ -84,11 +85,11 @@ def _dependencies(root: ET.Element) -> Iterator[Package]:
     }
     places = ("dependencies/dependency", "profiles/profile/dependencies/dependency")
     for one in (element for place in places for element in root.iterfind(place)):
-        name = _key(one, values)
+        name = plain_word(_key(one, values))
         version = _filled(_text(one, "version"), values) or managed.get(name, "")
         exact = _RANGE.fullmatch(version)
         version = plain_word(exact[1] if exact else version)
-        if version and "$" not in version and not version.startswith(("[", "(")) and plain_word(name):
+        if version and "$" not in version and not version.startswith(("[", "(")) and name:
             development = _text(one, "scope") in _DEVELOPMENT
             yield Package(kind=ComponentKind.JAVA, name=name, version=version, development=development)
 

@@ -84,23 +84,23 @@ def nuget_lock(content: Readable, path: str) -> Found:  # noqa: ARG001 (as above
 
 def _read(content: Readable, packages: Callable[[str], Iterable[Package]]) -> Found:
     try:
-        return found(
-            one
-            for one in packages(whole_text(content, _MAX))
-            if plain_word(one.name) and plain_word(one.version)
-        )
+        return found(one for one in packages(whole_text(content, _MAX)) if one.version)
     except DocumentError as error:
         return damaged(str(error))
+
+
+def _made(kind: ComponentKind, name: str, version: str, *, development: bool = False) -> Package:
+    return Package(kind=kind, name=plain_word(name), version=plain_word(version), development=development)
 
 
 def _cargo(text: str) -> Iterator[Package]:
     for block in blocks(text, "package"):
         if block.text("source"):
-            yield Package(kind=ComponentKind.RUST, name=block.text("name"), version=block.text("version"))
+            yield _made(ComponentKind.RUST, block.text("name"), block.text("version"))
 
 
 def _go(name: str, version: str) -> Package:
-    return Package(kind=ComponentKind.GO, name=name, version=version)
+    return _made(ComponentKind.GO, name, version)
 
 
 def _go_mod(text: str) -> Iterator[Package]:
@@ -139,12 +139,8 @@ def _gradle(text: str) -> Iterator[Package]:
         if match is not None:
             uses = [use for use in match[4].split(",") if use]
             development = bool(uses) and all("test" in use.lower() for use in uses)
-            yield Package(
-                kind=ComponentKind.JAVA,
-                name=f"{match[1]}:{match[2]}",
-                version=match[3],
-                development=development,
-            )
+            name = f"{match[1]}:{match[2]}"
+            yield _made(ComponentKind.JAVA, name, match[3], development=development)
 
 
 def _gemfile(text: str) -> Iterator[Package]:
@@ -154,4 +150,4 @@ def _gemfile(text: str) -> Iterator[Package]:
             section = line.strip()
         match = _GEM.fullmatch(line.rstrip())
         if match is not None and section in {"GEM", "GIT", "PLUGIN SOURCE"}:
-            yield Package(kind=ComponentKind.RUBY, name=match[1], version=_GEM_PLATFORM.sub("", match[2]))
+            yield _made(ComponentKind.RUBY, match[1], _GEM_PLATFORM.sub("", match[2]))
