@@ -12,9 +12,10 @@ from builder.image.write import Written
 from builder.publish import Publication, publish
 from builder.recipe.model import Recipe, ScanPolicy
 from builder.scan.database import Database
-from builder.scan.gate import Candidate, approve, judge
+from builder.scan.gate import Candidate, Terms, approve, judge
 from builder.scan.model import ApprovedImage, ScanReport, Verdict
-from builder.scan.subject import scan_image
+from builder.scan.subject import Question, hardening_of, scan_image
+from builder.scan.vex import read_vex
 from builder.sources.image import image_door
 from builder.stored.read import StoredImage, open_image
 from builder.verify.smoke import Bench, SmokeReport, Subject, smoke_test
@@ -61,12 +62,15 @@ def approve_and_publish(
     """
     recipe = recipes[0]
     tests, candidates = _prove(written, recipes, workshop, proof)
-    today = workshop.now().date()
-    for candidate in candidates:
-        proof.show(candidate.report, judge(candidate.report, recipe.scan, today=today))
-    approved = approve(
-        candidates, layout=written.layout, descriptor=written.descriptor, policy=recipe.scan, today=today
+    terms = Terms(
+        scan=recipe.scan,
+        today=workshop.now().date(),
+        image=recipe.policy,
+        statements=read_vex(recipe.scan.vex),
     )
+    for candidate in candidates:
+        proof.show(candidate.report, judge(candidate.report, terms))
+    approved = approve(candidates, layout=written.layout, descriptor=written.descriptor, terms=terms)
     publication = Publication(
         approved=approved,
         images=written.images,
@@ -118,9 +122,13 @@ def _scan(
     with Database.open(workshop.database) as database:
         for image, read in zip(written.images, stored, strict=True):
             workshop.progress.step(f"scan {recipe.name} for {image.platform}")
-            report = scan_image(
-                read, database, subject=f"{recipe.name} ({image.platform})", now=workshop.now()
+            question = Question(
+                subject=f"{recipe.name} ({image.platform})",
+                now=workshop.now(),
+                hardening=hardening_of(recipe.policy),
+                bases=recipe.named_images,
             )
+            report = scan_image(read, database, question)
             diff_ids = tuple(layer.diff_id for layer in read.layers)
             candidates.append(Candidate(image=image, report=report, read=diff_ids))
     return tuple(candidates)

@@ -14,9 +14,9 @@ from builder.oci import Descriptor, ImageReference
 from builder.publish import Publication, publish
 from builder.recipe.model import Output, OutputKind, ScanPolicy
 from builder.scan.database import Database
-from builder.scan.gate import Candidate, approve
+from builder.scan.gate import Candidate, Terms, approve
 from builder.scan.model import ApprovedImage, ScanReport
-from builder.scan.subject import scan_image
+from builder.scan.subject import Question, scan_image
 from builder.sources.image import image_door
 from builder.staging import staging
 from builder.stored.blobs import BlobSource, open_blobs, read_json_blob, read_section
@@ -88,7 +88,7 @@ def _approved(
             stored = open_image(path, name=str(manifest.digest))
             subject = f"{path} ({stored.config.platform})"
             workshop.progress.step(f"scan {subject}")
-            report = scan_image(stored, database, subject=subject, now=workshop.now())
+            report = scan_image(stored, database, Question(subject=subject, now=workshop.now()))
             diff_ids = tuple(layer.diff_id for layer in stored.layers)
             image = _image(stored, path, report)
             candidates.append(Candidate(image=image, report=report, read=diff_ids))
@@ -96,8 +96,7 @@ def _approved(
         tuple(candidates),
         layout=path,
         descriptor=descriptor,
-        policy=policy,
-        today=workshop.now().date(),
+        terms=Terms(scan=policy, today=workshop.now().date()),
     )
     return approved, tuple(candidate.image for candidate in candidates)
 

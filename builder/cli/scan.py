@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from builder.cli import machine
 from builder.cli.lint import enforce_lint, is_source, lint_source, render_lint
-from builder.cli.options import folders, insecure_option, today
+from builder.cli.options import folders, insecure_option
 from builder.cli.reach import reach
 from builder.cli.values import AGE, SEVERITY
 from builder.oci import Platform
@@ -18,11 +20,15 @@ from builder.recipe.model import ScanPolicy, Severity, Unscannable
 
 _BLOCK = 512
 """Pieces of a report that are written at a time."""
+if TYPE_CHECKING:
+    from builder.scan.model import ScanReport, Verdict
 
 
 @click.command("scan")
 @click.argument("reference")
-@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.option(
+    "--format", "form", type=click.Choice(["table", "json", "openvex"]), default="table", show_default=True
+)
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the report to a file."
 )
@@ -37,6 +43,23 @@ _BLOCK = 512
     default="fail",
     show_default=True,
     help="What a part that cannot be judged does.",
+)
+@click.option(
+    "--recipe",
+    "recipe_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Judge by [scan] and [policy] of this recipe instead of the options.",
+)
+@click.option(
+    "--vex",
+    multiple=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="OpenVEX document: what it says is not affected does not count.",
+)
+@click.option(
+    "--baseline",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="An earlier report (--format json): only what is not in it counts.",
 )
 @click.option("--max-database-age", type=AGE, default="7d", show_default=True, help="7d, 12h or any.")
 @click.option("--platform", help="OS/ARCH, where the reference holds several.")
@@ -60,6 +83,9 @@ def command(  # noqa: PLR0913 (one parameter for each option)
     ignore: tuple[str, ...],
     only_fixed: bool,
     unscannable: str,
+    recipe_file: Path | None,
+    vex: tuple[Path, ...],
+    baseline: Path | None,
     max_database_age: int | None,
     platform: str | None,
     insecure_registries: tuple[str, ...],
@@ -78,10 +104,10 @@ def command(  # noqa: PLR0913 (one parameter for each option)
 
     Exit code 0: nothing at or above the limit is known. 5: something is. 8: it could not be judged.
     """
-    from builder.report.scan import render_json, render_table  # noqa: PLC0415
+    from builder.cli.terms import make_terms  # noqa: PLC0415
     from builder.scan.database import Database  # noqa: PLC0415
     from builder.scan.gate import enforce, judge  # noqa: PLC0415
-    from builder.scan.subject import scan_reference  # noqa: PLC0415
+    from builder.scan.subject import Question, hardening_of, scan_reference  # noqa: PLC0415
 
     if is_source(reference):
         remarks = lint_source(reference, frozenset(ignore))
@@ -93,18 +119,33 @@ def command(  # noqa: PLR0913 (one parameter for each option)
         only_fixed=only_fixed,
         unscannable=Unscannable(unscannable),
         max_database_age=max_database_age,
+        vex=vex,
     )
+    terms = make_terms(policy, recipe_file, baseline)
     now = dt.datetime.fromtimestamp(int(machine.now()), tz=dt.UTC)
+    question = Question(subject=reference, now=now, hardening=hardening_of(terms.image))
     wanted = _platform(platform)
     images = {"cache": cache, "insecure_registries": insecure_registries}
     places = [folders(cache, database)[1] for database in databases or (None,)]
     with Database.open(*places) as data:
-        report = scan_reference(reference, data, platform=wanted, now=now, reach=reach(images))
-    verdict = judge(report, policy, today=today())
-    colour = form == "table" and output is None and machine.colour()
-    table = form == "table"
-    _write((render_table(report, verdict, colour=colour),) if table else render_json(report, verdict), output)
+        report = scan_reference(reference, data, question, platform=wanted, reach=reach(images))
+    verdict = judge(report, terms)
+    _write(_rendered(form, report, verdict, now, colour=output is None and machine.colour()), output)
     enforce(report, verdict)
+
+
+def _rendered(
+    form: str, report: ScanReport, verdict: Verdict, now: dt.datetime, *, colour: bool
+) -> Iterable[str]:
+    from builder.report.scan import render_json, render_table  # noqa: PLC0415 (imports of one command)
+
+    if form == "json":
+        return render_json(report, verdict)
+    if form == "openvex":
+        from builder.scan.vex import write_vex  # noqa: PLC0415 (imports of one format)
+
+        return (write_vex(replace(report, findings=verdict.findings), author="rootlet", now=now),)
+    return (render_table(report, verdict, colour=colour),)
 
 
 def _write(pieces: Iterable[str], output: Path | None) -> None:

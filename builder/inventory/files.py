@@ -38,6 +38,10 @@ class TreeFile(Protocol):
         """Bytes of a regular file (-1 where nobody knows), 0 for the rest."""
 
     @property
+    def mode(self) -> int:
+        """Permission bits with setuid, setgid and sticky."""
+
+    @property
     def layer(self) -> int | None:
         """Number of the image's layer that it is in, 0 for the lowest; None outside of images."""
 
@@ -59,6 +63,7 @@ class RootFile:
     place: str
     """Where it is on this machine; never built from a link's target."""
     problem: OSError | None = None
+    mode: int = 0
 
     @property
     def layer(self) -> None:
@@ -153,13 +158,14 @@ def _file(folder: int, entry: os.DirEntry[str], parent: str, place: str) -> Root
         if entry.is_symlink():
             return RootFile(path, Kind.SYMLINK, os.readlink(entry.name, dir_fd=folder), 0, place)
         if entry.is_dir(follow_symlinks=False):
-            return RootFile(path, Kind.DIRECTORY, "", 0, place)
+            mode = stat.S_IMODE(entry.stat(follow_symlinks=False).st_mode)
+            return RootFile(path, Kind.DIRECTORY, "", 0, place, mode=mode)
         status = entry.stat(follow_symlinks=False)
     except OSError as error:
         return RootFile(path, Kind.FILE, "", -1, place, problem=error)
     if not stat.S_ISREG(status.st_mode):
         return None
-    return RootFile(path, Kind.FILE, "", status.st_size, place)
+    return RootFile(path, Kind.FILE, "", status.st_size, place, mode=stat.S_IMODE(status.st_mode))
 
 
 def _read(descriptor: int, limit: int) -> bytes:

@@ -13,6 +13,7 @@ from builder.recipe.model import (
     FileType,
     Group,
     Ignore,
+    ImagePolicy,
     Install,
     Missing,
     Output,
@@ -66,6 +67,7 @@ def make_recipe(root: Section, frame: Frame, problems: Problems) -> Recipe:
         config=_config(root.section("config"), labels=image.pairs("labels")),
         tests=smoke.make_tests(root),
         scan=_scan(root.section("scan")),
+        policy=_policy(root.section("policy")),
         compression=Compression(root.section("layers").text("compression")),
         outputs=_outputs(root.section("output"), name, frame.folder),
         insecure=frozenset(root.section("registries").words("insecure")),
@@ -184,6 +186,25 @@ def _scan(section: Section) -> ScanPolicy:
         unscannable=Unscannable(section.text("unscannable")),
         max_database_age=formats.seconds(section.text("max_database_age")),
         ignore=tuple(_ignore(one) for one in section.sections("ignore")),
+        limits=_limits(section.section("limits")),
+        vex=section.local_paths("vex"),
+    )
+
+
+def _policy(section: Section) -> ImagePolicy:
+    size = section.maybe_text("max_size")
+    return ImagePolicy(
+        max_size=None if size is None else formats.size(size),
+        shell=section.maybe_flag("shell"),
+        package_manager=section.maybe_flag("package_manager"),
+        root=section.maybe_flag("root"),
+        setuid=section.maybe_flag("setuid"),
+        world_writable=section.maybe_flag("world_writable"),
+        secrets=section.maybe_flag("secrets"),
+        hardening=section.words("hardening"),
+        trusted_bases=section.words("trusted_bases"),
+        pinned=section.flag("pinned"),
+        labels=section.words("labels"),
     )
 
 
@@ -193,7 +214,13 @@ def _ignore(section: Section) -> Ignore:
         reason=section.text("reason"),
         expires=section.maybe_day("expires"),
         package=section.text("package"),
+        justification=section.text("justification"),
     )
+
+
+def _limits(section: Section) -> tuple[tuple[Severity, int], ...]:
+    counts = ((one, section.maybe_number(one.name.lower())) for one in Severity)
+    return tuple((severity, count) for severity, count in counts if count is not None)
 
 
 def _outputs(section: Section, name: str, folder: Path) -> tuple[Output, ...]:

@@ -43,6 +43,18 @@ _SIGNAL_NUMBER = re.compile(r"[1-9]|[1-5][0-9]|6[0-4]")
 _REAL_TIME = re.compile(r"SIGRT(?:MIN\+|MAX-)[0-9]{1,2}")
 _DURATION_PART = re.compile(r"([0-9]+)(ms|s|m|h)")
 DURATION = r"(?:[0-9]{1,9}(?:ms|s|m|h))+"
+SIZE = r"[0-9]{1,12}(?:\.[0-9]{1,3})?(?:B|kB|KB|KiB|MB|MiB|GB|GiB)?"
+_BYTES = {
+    "": 1,
+    "B": 1,
+    "kB": 10**3,
+    "KB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+    "KiB": 1 << 10,
+    "MiB": 1 << 20,
+    "GiB": 1 << 30,
+}
 AGE = r"[0-9]{1,6}[smhdw]|any"
 _NANOSECONDS = {"ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
@@ -234,6 +246,12 @@ def nanoseconds(text: str) -> int:
 def seconds(text: str) -> int | None:
     """Give ``7d`` in seconds; ``any`` is None."""
     return None if text == "any" else int(text[:-1]) * _SECONDS[text[-1]]
+
+
+def size(text: str) -> int:
+    """Bytes of ``40MB``, ``1.5GiB`` or ``100``."""
+    number = text.rstrip("BKMGik")
+    return int(float(number) * _BYTES[text[len(number) :]])
 
 
 def port(value: int | str) -> str:

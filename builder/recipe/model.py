@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from builder.oci import ImageAddress, ImageConfig, Platform
-from builder.recipe.source_model import DebianSource, Source
+from builder.recipe.source_model import DebianSource, ImageSource, Source, StageSource
 
 FEATURES = ("certificates", "charsets", "fonts", "locales", "mime", "nss", "terminfo", "timezones")
 """Words of ``[runtime] features``: each switches rules of builder/runtime/rules on."""
@@ -141,23 +141,49 @@ class Runtime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ignore:
-    """``[scan] ignore``: a finding waived until a day. ``package`` "" means any package."""
+    """``[scan] ignore``: a finding waived until a day. ``package`` "" means any package.
+
+    ``justification`` is OpenVEX's word for why the image is not affected, "" where it may be.
+    """
 
     id: str
     reason: str
     expires: dt.date | None = None
     package: str = ""
+    justification: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanPolicy:
-    """``[scan]``. ``fail_on`` None: findings never fail. ``max_database_age`` in seconds; None: any age."""
+    """``[scan]``. ``fail_on`` None: findings never fail. ``max_database_age`` in seconds; None: any age.
+
+    ``limits``: how many findings of a severity are allowed. ``vex``: OpenVEX documents.
+    """
 
     fail_on: Severity | None = Severity.HIGH
     only_fixed: bool = False
     unscannable: Unscannable = Unscannable.FAIL
     max_database_age: int | None = 7 * 86400
     ignore: tuple[Ignore, ...] = ()
+    limits: tuple[tuple[Severity, int], ...] = ()
+    vex: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImagePolicy:
+    """``[policy]``. ``max_size`` in bytes. Of the truth values False forbids, True allows, None tells."""
+
+    max_size: int | None = None
+    shell: bool | None = None
+    package_manager: bool | None = None
+    root: bool | None = None
+    setuid: bool | None = None
+    world_writable: bool | None = None
+    secrets: bool | None = None
+    hardening: tuple[str, ...] = ()
+    trusted_bases: tuple[str, ...] = ()
+    pinned: bool = False
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,6 +285,7 @@ class Recipe:
     config: ImageConfig = field(default_factory=ImageConfig)
     tests: tuple[SmokeTest, ...] = ()
     scan: ScanPolicy = ScanPolicy()
+    policy: ImagePolicy = ImagePolicy()
     compression: Compression = Compression.GZIP
     outputs: tuple[Output, ...] = ()
     insecure: frozenset[str] = frozenset()
@@ -270,6 +297,16 @@ class Recipe:
     def archives(self) -> tuple[DebianSource, ...]:
         """The sources that are archives of packages: what they name is installed whole."""
         return tuple(source for source in self.sources if isinstance(source, DebianSource))
+
+    @property
+    def named_images(self) -> tuple[str, ...]:
+        """References of the images that it is made from, as they are written."""
+        addresses = [self.base] if self.base is not None else []
+        addresses += [one.ref for one in self.sources if isinstance(one, ImageSource)]
+        addresses += [
+            one.image for one in self.sources if isinstance(one, StageSource) and one.image is not None
+        ]
+        return tuple(dict.fromkeys(str(one) for one in addresses))
 
     @property
     def named_packages(self) -> tuple[str, ...]:

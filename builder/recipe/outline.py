@@ -19,8 +19,10 @@ from builder.recipe.keys import (
     USER,
     WORD,
 )
-from builder.recipe.model import Compression, Severity, Unscannable
-from builder.recipe.shapes import Day, Either, Flag, Key, ListOf, MapOf, Number, Table, Text
+from builder.recipe.model import Compression
+from builder.recipe.policy_keys import POLICY
+from builder.recipe.scan_keys import IGNORE, LIMITS, SCAN
+from builder.recipe.shapes import Either, Key, ListOf, MapOf, Number, Table, Text
 from builder.recipe.smoke_keys import EXTRA_FILE, HTTP, TCP, TEST
 from builder.recipe.source_keys import SOURCE
 from builder.recipe.stage_keys import COPY
@@ -97,67 +99,6 @@ CONFIG = Table(
     ),
 )
 
-IGNORE = Table(
-    title="[[scan.ignore]]",
-    about="A finding that does not fail the build.",
-    keys=(
-        Key(
-            name="id",
-            shape=Text(expected="the id of a finding, as CVE-2024-1", pattern=r"[A-Za-z0-9][A-Za-z0-9:._-]*"),
-            about="id of the finding",
-            required=True,
-        ),
-        Key(
-            name="package",
-            shape=Text(rule=formats.plain),
-            about="the package in which it is ignored",
-            default="",
-            otherwise="any package",
-        ),
-        Key(name="reason", shape=Text(rule=formats.plain), about="why it does no harm", required=True),
-        Key(name="expires", shape=Day(), about="last day on which it is ignored", otherwise="never"),
-    ),
-)
-
-SCAN = Table(
-    title="[scan]",
-    about="What the scan of the finished image must find, or not find, for the image to get its name.",
-    keys=(
-        Key(
-            name="fail_on",
-            shape=Text(choices=(*(one.name.lower() for one in Severity), "none")),
-            about="least severity of a finding that fails the build; `none`: findings are only reported",
-            default=Severity.HIGH.name.lower(),
-        ),
-        Key(
-            name="only_fixed",
-            shape=Flag(),
-            about="only findings for which the distribution has a fixed version fail",
-            default=False,
-        ),
-        Key(
-            name="scanner",
-            shape=Text(choices=("builtin",), later=("trivy", "grype")),
-            about="what scans",
-            default="builtin",
-        ),
-        Key(
-            name="unscannable",
-            shape=Text(choices=tuple(one.value for one in Unscannable)),
-            about="what to do when part of the image cannot be judged",
-            default=Unscannable.FAIL.value,
-        ),
-        Key(
-            name="max_database_age",
-            shape=Text(expected='an age such as "7d" or "12h", or "any"', pattern=formats.AGE),
-            about="how old the vulnerability data may be",
-            default="7d",
-        ),
-        Key(name="ignore", shape=ListOf(of=IGNORE), about="findings that do not fail the build", default=()),
-        Key(name="vex", shape=ARGUMENTS, about="OpenVEX documents", later=True),
-    ),
-)
-
 LAYERS = Table(
     title="[layers]",
     about="How the files are packed.",
@@ -223,8 +164,6 @@ REGISTRIES = Table(
     ),
 )
 
-_LATER = Table(title="", about="", keys=())
-
 
 def _short(table: Table, names: tuple[str, ...], *moves_to: str) -> tuple[Key, ...]:
     found = (table.find(name) for name in names)
@@ -262,7 +201,7 @@ _LAID_OVER = (
     Key(name="config", shape=CONFIG, about=CONFIG.about),
     Key(name="test", shape=ListOf(of=TEST), about=TEST.about, default=()),
     Key(name="scan", shape=SCAN, about=SCAN.about),
-    Key(name="policy", shape=_LATER, about="what the image may be, whatever is known about it", later=True),
+    Key(name="policy", shape=POLICY, about=POLICY.about),
     Key(name="layers", shape=LAYERS, about=LAYERS.about),
     Key(name="output", shape=OUTPUT, about=OUTPUT.about),
     Key(name="registries", shape=REGISTRIES, about=REGISTRIES.about),
@@ -302,6 +241,6 @@ DOCUMENT = Table(
 
 TABLES = (
     DOCUMENT, IMAGE, *SOURCE.tables.values(), COPY, INSTALL, FILE, USER, GROUP, RUNTIME, CONFIG, HEALTHCHECK,
-    TEST, HTTP, TCP, EXTRA_FILE, SCAN, IGNORE, LAYERS, OUTPUT, REGISTRIES, PROFILE,
+    TEST, HTTP, TCP, EXTRA_FILE, SCAN, IGNORE, LIMITS, POLICY, LAYERS, OUTPUT, REGISTRIES, PROFILE,
 )  # fmt: skip
 """Every table, in the order of the reference."""

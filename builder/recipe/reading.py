@@ -81,6 +81,10 @@ class Section:
         """Give a day, or None where there is none."""
         return cast("dt.date | None", self.values[key])
 
+    def maybe_flag(self, key: str) -> bool | None:
+        """Give a truth value, or None where there is none."""
+        return cast("bool | None", self.values[key])
+
     def flag(self, key: str) -> bool:
         """Give a truth value."""
         return cast("bool", self.values[key])
@@ -101,6 +105,11 @@ class Section:
     def image(self, key: str) -> ImageAddress:
         """Give an image's address; paths in it start at the folder of the file that says it."""
         return ImageAddress.parse(self.text(key), self.at(key).origin.folder)
+
+    def local_paths(self, key: str) -> tuple[Path, ...]:
+        """Give paths of this machine, each from the folder of the file that says it."""
+        nodes = self.at(key).elements if self.has(key) else ()
+        return tuple(node.origin.folder / node.value for node in nodes if isinstance(node.value, str))
 
     def pairs(self, key: str) -> tuple[tuple[str, str], ...]:
         """Give a table of strings, in order."""

@@ -105,6 +105,10 @@ class FindingRow(Protocol):
         """The waiver that covers it."""
 
     @property
+    def known(self) -> bool:
+        """Whether an earlier report has it too."""
+
+    @property
     def place(self) -> str:
         """The file that brings the package in."""
 
@@ -227,9 +231,10 @@ def render_json(scan: Scan, verdict: Judgement | None = None) -> Iterator[str]:
     ``id``, ``aliases``, ``severity``, ``status`` (raw), ``ecosystem``, ``package``, ``version``,
     ``architecture``, ``purl``, ``source``, ``source_version``, ``fixed`` (null where nothing mends it),
     ``cvss`` (null or ``vector``, ``score``), ``kev`` (whether CISA knows of exploits), ``epss`` (0 to 1 or
-    null), ``summary``, ``place`` (the file that brings the package in), ``because`` (what asked for it,
-    then the files that lead to ``place``; empty where nobody has written it down), ``mend`` (what takes the
-    finding away), ``ignored`` (null or ``reason`` and ``expires``, a day or null).
+    null), ``summary``, ``known`` (whether the baseline has it), ``place`` (the file that brings the package
+    in), ``because`` (what asked for it, then the files that lead to ``place``; empty where nobody has written
+    it down), ``mend`` (what takes the finding away), ``ignored`` (null or ``reason`` and ``expires``, a day
+    or null).
     """
     findings = verdict.findings if verdict is not None else scan.findings
     inventory = scan.inventory
@@ -277,7 +282,7 @@ def _table(findings: Iterable[FindingRow], *, colour: bool) -> list[str]:
 
 
 def _row(finding: FindingRow) -> tuple[str, ...]:
-    status = f"{finding.status}{_exploits(finding)}"
+    status = f"{finding.status}{_exploits(finding)}{', known' if finding.known else ''}"
     if finding.ignored is not None:
         until = f" until {finding.ignored.expires}" if finding.ignored.expires is not None else ""
         status = f"{status}, waived{until}: {finding.ignored.reason}"
@@ -425,6 +430,7 @@ def _finding_fields(finding: FindingRow) -> dict[str, object]:
         "kev": finding.kev,
         "epss": finding.epss,
         "summary": finding.summary,
+        "known": finding.known,
         "place": clean(finding.place),
         "because": [clean(one) for one in finding.because],
         "mend": clean(finding.mend),

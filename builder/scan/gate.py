@@ -16,17 +16,23 @@ from typing import TYPE_CHECKING
 
 from builder.errors import PolicyError, ScanError
 from builder.oci import MEDIA_TYPE_INDEX, Descriptor, Digest
-from builder.recipe.model import Ignore, ScanPolicy, Severity, Unscannable
+from builder.policy.check import breaches, cautions
+from builder.recipe.model import Ignore, ImagePolicy, ScanPolicy, Severity, Unscannable
+from builder.scan.count import counts as _counts
+from builder.scan.count import over_limits, over_reasons
 from builder.scan.model import GATE_SEAL, ApprovedImage, Finding, ScanReport, Verdict
+from builder.scan.vex import Statement
 from builder.stored.blobs import open_blobs, read_json_blob
 from builder.stored.manifest import parse_index
 
 if TYPE_CHECKING:
     from builder.image.write import Image  # a scan of a finished image needs no writer
 
-_SHOWN = 10
 _DAY = 86400
 _HOUR = 3600
+
+
+_ANY_IMAGE = ImagePolicy()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,32 +44,60 @@ class Candidate:
     read: tuple[Digest, ...]
 
 
-def judge(report: ScanReport, policy: ScanPolicy, *, today: dt.date) -> Verdict:
-    """Hold a report against the policy. Pure; nothing is raised.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What an image is held against, and on which day.
+
+    ``statements`` are those of OpenVEX documents. ``known`` are findings of an earlier report, each an id
+    with its package: only new ones count.
+    """
+
+    scan: ScanPolicy
+    today: dt.date
+    image: ImagePolicy = _ANY_IMAGE
+    statements: tuple[Statement, ...] = ()
+    known: frozenset[tuple[str, str]] = frozenset()
+
+
+def judge(report: ScanReport, terms: Terms) -> Verdict:
+    """Hold a report against the terms. Pure; nothing is raised.
 
     An ignore holds through the day it names. Severity UNKNOWN counts only for a policy that says "unknown".
+    What is known to be exploited (KEV) counts whatever the policy says, unless it is waived.
     """
-    findings = tuple(_with_waiver(finding, policy, today) for finding in report.findings)
+    policy, today = terms.scan, terms.today
+    findings = tuple(_marked(finding, terms) for finding in report.findings)
     over = tuple(finding for finding in findings if _counts(finding, policy))
+    crowds = tuple(over_limits(findings, policy))
     unjudged = (*report.unscannable, *_too_old(report, policy))
     fatal = unjudged if policy.unscannable is Unscannable.FAIL else ()
+    broken = breaches(terms.image, report.sightings, report.facts)
     return Verdict(
-        passed=not over and not fatal,
-        reasons=(*_over_reasons(over, policy), *_expired(over, policy, today), *fatal),
+        passed=not over and not crowds and not fatal and not broken,
+        reasons=(
+            *over_reasons(over, policy),
+            *(one.reason for one in crowds),
+            *_expired(over, policy, today),
+            *(f"[policy] {one.check}: {one.message}; {one.fix}" for one in broken),
+            *fatal,
+        ),
         warnings=(
             *(() if fatal else unjudged),
             *_expired([one for one in findings if one not in over], policy, today),
             *_unused(report, policy),
+            *_unused_statements(report, terms.statements),
+            *cautions(terms.image, report.sightings),
             *_cautions(report, findings, policy, today),
         ),
         findings=findings,
-        over_limit=over,
+        over_limit=(*over, *(one for crowd in crowds for one in crowd.findings if one not in over)),
         unjudged=unjudged,
+        breaches=broken,
     )
 
 
 def enforce(report: ScanReport, verdict: Verdict) -> None:
-    """Raise what a verdict that did not pass means: PolicyError for findings, else ScanError."""
+    """Raise what a verdict that did not pass means: PolicyError for findings or breaches, else ScanError."""
     if verdict.passed:
         return
     lines = "".join(f"\n  {reason}" for reason in verdict.reasons)
@@ -72,6 +106,8 @@ def enforce(report: ScanReport, verdict: Verdict) -> None:
             f"{report.subject} did not pass the scan:{lines}",
             hint="update the packages; or waive a finding in [scan] ignore, with a reason and an expiry",
         )
+    if verdict.breaches:
+        raise PolicyError(f"{report.subject} is not what the policy asks for:{lines}")
     raise ScanError(
         f"{report.subject} could not be judged:{lines}",
         hint="mend that; or accept what is not known, with --unscannable warn or unscannable in [scan]",
@@ -83,8 +119,7 @@ def approve(
     *,
     layout: Path,
     descriptor: Descriptor,
-    policy: ScanPolicy,
-    today: dt.date,
+    terms: Terms,
 ) -> ApprovedImage:
     """Let images through, all or none: the only maker of an :class:`ApprovedImage`.
 
@@ -97,7 +132,7 @@ def approve(
     _check_named(layout, descriptor, {candidate.image.manifest.digest for candidate in candidates})
     for candidate in candidates:
         _check_read(candidate)
-    verdicts = tuple(judge(candidate.report, policy, today=today) for candidate in candidates)
+    verdicts = tuple(judge(candidate.report, terms) for candidate in candidates)
     for candidate, verdict in zip(candidates, verdicts, strict=True):
         enforce(candidate.report, verdict)
     return ApprovedImage(
@@ -142,9 +177,23 @@ def _digests(digests: Iterable[Digest]) -> str:
     return ", ".join(str(digest) for digest in digests) or "none"
 
 
-def _with_waiver(finding: Finding, policy: ScanPolicy, today: dt.date) -> Finding:
-    waiver = next((one for one in policy.ignore if _covers(one, finding) and not _is_over(one, today)), None)
-    return replace(finding, ignored=waiver) if waiver is not finding.ignored else finding
+def _marked(finding: Finding, terms: Terms) -> Finding:
+    """The finding with the waiver or statement that covers it, and whether an earlier report has it."""
+    today = terms.today
+    waiver = next(
+        (one for one in terms.scan.ignore if _covers(one, finding) and not _is_over(one, today)), None
+    )
+    if waiver is None:
+        said = next((one for one in terms.statements if one.suppresses and one.covers(finding)), None)
+        waiver = (
+            Ignore(id=finding.id, reason=said.words, justification=said.justification)
+            if said is not None
+            else None
+        )
+    known = (finding.id, finding.package) in terms.known
+    if waiver is finding.ignored and known is finding.known:
+        return finding
+    return replace(finding, ignored=waiver, known=known)
 
 
 def _covers(ignore: Ignore, finding: Finding) -> bool:
@@ -156,22 +205,6 @@ def _covers(ignore: Ignore, finding: Finding) -> bool:
 
 def _is_over(ignore: Ignore, today: dt.date) -> bool:
     return ignore.expires is not None and ignore.expires < today
-
-
-def _counts(finding: Finding, policy: ScanPolicy) -> bool:
-    if finding.ignored is not None or policy.fail_on is None or finding.severity < policy.fail_on:
-        return False
-    return bool(finding.fixed) or not policy.only_fixed
-
-
-def _over_reasons(over: tuple[Finding, ...], policy: ScanPolicy) -> tuple[str, ...]:
-    if not over or policy.fail_on is None:
-        return ()
-    pairs = list(dict.fromkeys(f"{one.id} in {one.package} {one.version}" for one in over))
-    more = f" and {len(pairs) - _SHOWN} more" if len(pairs) > _SHOWN else ""
-    limit = policy.fail_on.name.lower()
-    verb = "finding is" if len(pairs) == 1 else "findings are"
-    return (f'{len(pairs)} {verb} at or above fail_on = "{limit}": {", ".join(pairs[:_SHOWN])}{more}',)
 
 
 def _expired(findings: Iterable[Finding], policy: ScanPolicy, today: dt.date) -> tuple[str, ...]:
@@ -192,6 +225,14 @@ def _unused(report: ScanReport, policy: ScanPolicy) -> tuple[str, ...]:
         f"the ignore of {ignore.id}{ignore.package and f' in {ignore.package}'} matches nothing: take it out"
         for ignore in policy.ignore
         if not any(_covers(ignore, finding) for finding in report.findings)
+    )
+
+
+def _unused_statements(report: ScanReport, statements: Iterable[Statement]) -> tuple[str, ...]:
+    return tuple(
+        f"{one.document}: the statement on {one.names[0]} matches nothing: it says nothing of this image"
+        for one in statements
+        if one.suppresses and not any(one.covers(finding) for finding in report.findings)
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from builder.inventory.model import Inventory
 from builder.oci import Descriptor
+from builder.policy.model import Breach, ImageFacts, Sightings
 from builder.recipe.model import Ignore, Severity
 
 Ranges = tuple[tuple[tuple[str, str], ...], ...]
@@ -99,7 +100,7 @@ class Finding:
     ``fixed`` is the version that mends it, "" when none is known. ``status`` is the raw word of the data.
     ``score`` is that of the CVSS ``vector``, None and "" without one. ``kev``: CISA knows that it is
     exploited; ``epss``: how probable that is within 30 days (0 to 1), None where nobody says. ``ignored`` is
-    the waiver of the recipe that covers it.
+    the waiver of the recipe, or the OpenVEX statement, that covers it. ``known``: an earlier report has it.
 
     ``place`` is the file that brings the package in (builder/scan/explain.py), ``because`` what asked for it
     and the files that lead there, () where nobody has written it down; ``mend`` is what takes it away.
@@ -123,9 +124,13 @@ class Finding:
     epss: float | None = None
     summary: str = ""
     ignored: Ignore | None = None
+    known: bool = False
     place: str = ""
     because: tuple[str, ...] = ()
     mend: str = ""
+
+
+_NOTHING_SEEN = Sightings()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +149,9 @@ class ScanReport:
     databases: tuple[DatabaseSummary, ...]
     unscannable: tuple[str, ...]
     supported_until: dt.date | None = None
+    sightings: Sightings = _NOTHING_SEEN
+    facts: ImageFacts | None = None
+    """What the image says of itself; None for a folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +160,8 @@ class Verdict:
 
     ``reasons`` say why it did not pass (empty when it did), ``warnings`` what a person should still read.
     ``findings`` are the report's with waivers marked; ``over_limit`` those of them that the policy does
-    not allow; ``unjudged`` the reasons that are about what could not be scanned.
+    not allow; ``unjudged`` the reasons that are about what could not be scanned; ``breaches`` where the image
+    is not what ``[policy]`` asks for.
     """
 
     passed: bool
@@ -161,6 +170,7 @@ class Verdict:
     findings: tuple[Finding, ...]
     over_limit: tuple[Finding, ...]
     unjudged: tuple[str, ...]
+    breaches: tuple[Breach, ...] = ()
 
 
 GATE_SEAL = object()

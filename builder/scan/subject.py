@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from builder.errors import ScanError
 from builder.inventory.collect import take_inventory
-from builder.inventory.files import walk_root
+from builder.inventory.files import TreeFile, walk_root
 from builder.oci import ImageAddress, Platform
+from builder.policy.model import Hardening, ImageFacts
+from builder.policy.watch import PolicyWatch
+from builder.recipe.model import ImagePolicy
 from builder.scan.explain import RecordKeeper
 from builder.scan.match import AdvisorySource, scan_inventory
 from builder.scan.model import ScanReport
@@ -22,25 +25,64 @@ _ELSEWHERE = ("docker", "registry")
 Reach = Callable[[ImageAddress, Platform | None], StoredImage]
 """Gives an image that is no file of this machine, with all its layers."""
 
+_BASE_NAME = "org.opencontainers.image.base.name"
+_BASE_DIGEST = "org.opencontainers.image.base.digest"
 _NO_ROOT = "the folder has no package, no program and names no distribution: it looks like no root folder"
 
 
-def scan_image(image: StoredImage, source: AdvisorySource, *, subject: str, now: dt.datetime) -> ScanReport:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """How something is scanned: ``subject`` as it is called, ``now`` (UTC) dates the data.
+
+    ``hardening``: protections to look for in programs. ``bases``: the images it was made from, where that is
+    known beforehand; else what its annotations say.
+    """
+
+    subject: str
+    now: dt.datetime
+    hardening: frozenset[Hardening] = frozenset()
+    bases: tuple[str, ...] | None = None
+
+
+def hardening_of(policy: ImagePolicy) -> frozenset[Hardening]:
+    """The protections that a policy asks for."""
+    return frozenset(Hardening(one) for one in policy.hardening)
+
+
+def scan_image(image: StoredImage, source: AdvisorySource, question: Question) -> ScanReport:
     """Judge what a container of ``image`` sees; every layer is proven on the way (BuildError)."""
-    record = RecordKeeper()
-    inventory = take_inventory(record.follow(tree(image)))
-    return record.explain(scan_inventory(inventory, source, subject=subject, now=now))
+    bases = _named_bases(image) if question.bases is None else question.bases
+    report = _scan_tree(tree(image), source, question, development=False)
+    return replace(report, facts=ImageFacts(config=image.config.config, bases=bases))
+
+
+def _scan_tree(
+    files: Iterable[TreeFile], source: AdvisorySource, question: Question, *, development: bool
+) -> ScanReport:
+    """One pass: the inventory, the reasons, and what a policy may speak of."""
+    record, watch = RecordKeeper(), PolicyWatch(hardening=question.hardening)
+    inventory = take_inventory(record.follow(watch.follow(files)), development=development)
+    report = scan_inventory(inventory, source, subject=question.subject, now=question.now)
+    return replace(record.explain(report), sightings=watch.sightings())
+
+
+def _named_bases(image: StoredImage) -> tuple[str, ...]:
+    said = dict(image.annotations)
+    name, digest = said.get(_BASE_NAME, ""), said.get(_BASE_DIGEST, "")
+    if not name or name == "scratch":
+        return ()
+    return (f"{name}@{digest}" if digest and "@" not in name else name,)
 
 
 def scan_reference(
     reference: str,
     source: AdvisorySource,
+    question: Question,
     *,
     platform: Platform | None,
-    now: dt.datetime,
     reach: Reach | None = None,
 ) -> ScanReport:
-    """Judge an image or a folder.
+    """Judge an image or a folder; the ``subject`` of ``question`` is made of the reference.
 
     ``reference`` is ``oci:FOLDER[:TAG]``, ``docker-archive:FILE[:NAME]``, ``oci-archive:FILE[:TAG]``,
     ``dir:FOLDER``, or a path, whose kind is then found out; with ``reach`` also ``storage:NAME`` or the whole
@@ -50,12 +92,12 @@ def scan_reference(
     """
     opened = open_reference(reference, platform=platform, reach=reach)
     if isinstance(opened, Path):
-        record = RecordKeeper()
-        inventory = take_inventory(record.follow(walk_root(opened)), development=True)
-        report = record.explain(scan_inventory(inventory, source, subject=str(opened), now=now))
+        here = replace(question, subject=str(opened))
+        report = _scan_tree(walk_root(opened), source, here, development=True)
+        inventory = report.inventory
         known = inventory.components or inventory.elf_files or inventory.distribution or not inventory.files
         return report if known else replace(report, unscannable=(*report.unscannable, _NO_ROOT))
-    return scan_image(opened, source, subject=reference, now=now)
+    return scan_image(opened, source, replace(question, subject=reference))
 
 
 def open_reference(

@@ -124,6 +124,10 @@ class _File:
         return self.node.content.size if self.node.content is not None else 0
 
     @property
+    def mode(self) -> int:
+        return self.node.mode
+
+    @property
     def layer(self) -> None:
         return
 

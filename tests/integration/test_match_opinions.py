@@ -23,7 +23,7 @@ from builder.scan.ecosystems import ECOSYSTEMS
 from builder.scan.merge import groups
 from builder.scan.model import Advisory, Finding
 from builder.scan.record import RecordError
-from builder.scan.subject import scan_reference
+from builder.scan.subject import Question, scan_reference
 from tests.support import rpmdb
 from tests.support.opinions import osv_database, trivy_holes, trivy_results, unpack_trivy_cache
 from tests.support.osv import NOW, advisories
@@ -163,7 +163,7 @@ def trivy_found(case: Case, root: Path, cache: Path) -> dict[Hole, str]:
 
 def found_here(root: Path, database: Path) -> dict[Hole, Finding]:
     with Database.open(database) as opened:
-        report = scan_reference(f"dir:{root}", opened, platform=None, now=NOW)
+        report = scan_reference(f"dir:{root}", opened, Question(subject="", now=NOW), platform=None)
     return {(ECOSYSTEMS[one.ecosystem].fold(one.package), one.id): one for one in report.findings}
 
 

@@ -22,6 +22,7 @@ class MemoryFile:
     error: OSError | None = None
     declared: int = -1
     layer: int | None = None
+    mode: int = 0o644
 
     @property
     def size(self) -> int:

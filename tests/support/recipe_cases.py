@@ -179,7 +179,7 @@ WRONG: Mapping[str, Wrong] = {
         '3: "\\u001b[31m": there is no such key; known here are schema, extends, name, tags, packages, '
         "suite, "
         "entrypoint, cmd, user, env, ports, vars, image, sources, install, file, users, groups, runtime, "
-        "config, test, scan, layers, output, registries, profile",
+        "config, test, scan, policy, layers, output, registries, profile",
         '5: users."a b": expected the name of an account (letters, digits, ".", "_", "-"; not "when"), '
         'found "a b"',
         '5: users."a b".uid: is missing; expected an integer from 0 to 4294967294',
@@ -247,9 +247,7 @@ WRONG: Mapping[str, Wrong] = {
         '"terminfo" or "timezones", found "x"',
         '5: runtime.dlopen: expected "suggested", "recommended", "required" or "none", found "no"; '
         'did you mean "none"?',
-        "10: policy: is not supported yet",
         '13: scan.scanner: "trivy" is not supported yet; this version knows "builtin"',
-        "14: scan.vex: is not supported yet",
         '16: layers.strategy: "by-owner" is not supported yet; this version knows "single"',
         "17: layers.budget: is not supported yet",
         '19: output.to: the image cannot be pushed to a registry: the name "x" has none, '
@@ -498,7 +496,7 @@ WRONG: Mapping[str, Wrong] = {
         '[layers]\nwhen = "amd64"\n[users.when]\nuid = 5\n',
         "3: when: there is no such key; known here are schema, extends, name, tags, packages, suite, "
         "entrypoint, cmd, user, env, ports, vars, image, sources, install, file, users, groups, runtime, "
-        "config, test, scan, layers, output, registries, profile",
+        "config, test, scan, policy, layers, output, registries, profile",
         '5: runtime.when.arch: there is no architecture "aarch64"; did you mean "arm64"?',
         '5: runtime.when.oss: there is no such key; did you mean "os"?',
         "7: config.when: expected arch, os or both, found an empty table",

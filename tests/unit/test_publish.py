@@ -20,7 +20,7 @@ from builder.image.write import Image, write_index
 from builder.oci import Descriptor, Platform
 from builder.publish import Publication, publish
 from builder.recipe.model import Output, OutputKind, ScanPolicy
-from builder.scan.gate import Candidate, approve
+from builder.scan.gate import Candidate, Terms, approve
 from builder.scan.model import ApprovedImage, ScanReport
 from tests.support.images import AMD64, demo_layer, layer_of, plain, plan_of, snapshot, write
 from tests.support.osv import inventory
@@ -69,8 +69,7 @@ def approved(layout: Path, images: tuple[Image, ...], descriptor: Descriptor | N
         candidates,
         layout=layout,
         descriptor=descriptor or images[0].manifest,
-        policy=ScanPolicy(),
-        today=dt.date(2026, 11, 1),
+        terms=Terms(scan=ScanPolicy(), today=dt.date(2026, 11, 1)),
     )
 
 

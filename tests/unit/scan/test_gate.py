@@ -15,7 +15,7 @@ from builder.image.write import Image
 from builder.inventory.model import Distribution
 from builder.oci import MEDIA_TYPE_INDEX, MEDIA_TYPE_MANIFEST, Descriptor, Digest
 from builder.recipe.model import Ignore, ScanPolicy, Severity, Unscannable
-from builder.scan.gate import Candidate, approve, enforce, judge
+from builder.scan.gate import Candidate, Terms, approve, enforce, judge
 from builder.scan.model import ApprovedImage, DatabaseSummary, Finding, ScanReport
 from tests.support.osv import component, inventory
 
@@ -110,13 +110,13 @@ def ignore(identity: str = "CVE-2026-1", expires: dt.date | None = None, package
     ],
 )
 def test_what_passes(policy: ScanPolicy, found: Finding, *, passed: bool) -> None:
-    verdict = judge(report(found), policy, today=TODAY)
+    verdict = judge(report(found), Terms(scan=policy, today=TODAY))
     assert verdict.passed is passed
     assert bool(verdict.reasons) is not passed
 
 
 def test_reasons_name_the_findings_and_the_limit() -> None:
-    verdict = judge(report(finding(), finding("CVE-2026-2")), ScanPolicy(), today=TODAY)
+    verdict = judge(report(finding(), finding("CVE-2026-2")), Terms(scan=ScanPolicy(), today=TODAY))
     assert verdict.reasons == (
         '2 findings are at or above fail_on = "high": CVE-2026-1 in libssl3t64 1, CVE-2026-2 in libssl3t64 1',
     )
@@ -128,20 +128,20 @@ def test_an_expired_ignore_says_so() -> None:
         "the ignore of CVE-2026-1 for libssl3t64 ran out on 2026-01-01: it waives no more "
         "(its reason was: no such feature)"
     )
-    assert sentence in judge(report(finding()), policy, today=TODAY).reasons
-    low = judge(report(finding(severity=Severity.LOW)), policy, today=TODAY)
+    assert sentence in judge(report(finding()), Terms(scan=policy, today=TODAY)).reasons
+    low = judge(report(finding(severity=Severity.LOW)), Terms(scan=policy, today=TODAY))
     assert (low.passed, low.warnings) == (True, (sentence,))
 
 
 def test_a_valid_ignore_beside_an_expired_one_waives() -> None:
     policy = ScanPolicy(ignore=(ignore(expires=dt.date(2026, 1, 1)), ignore()))
-    verdict = judge(report(finding()), policy, today=TODAY)
+    verdict = judge(report(finding()), Terms(scan=policy, today=TODAY))
     assert (verdict.passed, verdict.warnings) == (True, ())
     assert verdict.findings[0].ignored == ignore()
 
 
 def test_an_ignore_that_matches_nothing_is_a_warning() -> None:
-    verdict = judge(report(), ScanPolicy(ignore=(ignore(package="bash"),)), today=TODAY)
+    verdict = judge(report(), Terms(scan=ScanPolicy(ignore=(ignore(package="bash"),)), today=TODAY))
     assert verdict.warnings == ("the ignore of CVE-2026-1 in bash matches nothing: take it out",)
 
 
@@ -181,7 +181,7 @@ def test_an_ignore_that_matches_nothing_is_a_warning() -> None:
     ],
 )
 def test_warnings(changes: dict[str, Any], policy: ScanPolicy, warning: str) -> None:
-    verdict = judge(report(**changes), policy, today=TODAY)
+    verdict = judge(report(**changes), Terms(scan=policy, today=TODAY))
     assert (verdict.passed, verdict.warnings) == (True, (warning,))
 
 
@@ -197,7 +197,7 @@ def test_warnings(changes: dict[str, Any], policy: ScanPolicy, warning: str) -> 
 )
 def test_the_age_of_the_data(age: int, limit: int | None, *, passed: bool) -> None:
     policy = ScanPolicy(max_database_age=limit)
-    verdict = judge(report(databases=(replace(DATABASE, age=age),)), policy, today=TODAY)
+    verdict = judge(report(databases=(replace(DATABASE, age=age),)), Terms(scan=policy, today=TODAY))
     assert verdict.passed is passed
     assert bool(verdict.unjudged) is not passed
 
@@ -222,13 +222,13 @@ def test_enforce(
 ) -> None:
     judged = report(*found, unscannable=gaps)
     with pytest.raises(error) as raised:
-        enforce(judged, judge(judged, ScanPolicy(), today=TODAY))
+        enforce(judged, judge(judged, Terms(scan=ScanPolicy(), today=TODAY)))
     assert raised.value.exit_code == code
     assert all(word in str(raised.value) for word in words)
 
 
 def test_enforce_lets_a_pass_through() -> None:
-    enforce(report(), judge(report(), ScanPolicy(), today=TODAY))
+    enforce(report(), judge(report(), Terms(scan=ScanPolicy(), today=TODAY)))
 
 
 def digest(letter: str) -> Digest:
@@ -250,8 +250,7 @@ def approved(one: Candidate, **changes: Any) -> ApprovedImage:
     fields: dict[str, Any] = {
         "layout": Path("/nowhere"),
         "descriptor": one.image.manifest,
-        "policy": ScanPolicy(),
-        "today": TODAY,
+        "terms": Terms(scan=changes.pop("policy", ScanPolicy()), today=TODAY),
     }
     return approve((one,), **{**fields, **changes})
 
@@ -286,7 +285,7 @@ def test_naming_something_else_than_what_was_scanned_is_refused() -> None:
     with pytest.raises(ScanError, match="not what was scanned"):
         approved(candidate(), descriptor=other)
     with pytest.raises(ScanError, match="no image"):
-        approve((), layout=Path("/nowhere"), descriptor=other, policy=ScanPolicy(), today=TODAY)
+        approve((), layout=Path("/nowhere"), descriptor=other, terms=Terms(scan=ScanPolicy(), today=TODAY))
 
 
 @pytest.mark.parametrize(
@@ -305,12 +304,16 @@ def test_an_index_names_exactly_what_was_scanned(
     both = (candidate(), candidate(image=image(manifest="b")))
     if passes:
         assert (
-            len(approve(both, layout=tmp_path, descriptor=index, policy=ScanPolicy(), today=TODAY).manifests)
+            len(
+                approve(
+                    both, layout=tmp_path, descriptor=index, terms=Terms(scan=ScanPolicy(), today=TODAY)
+                ).manifests
+            )
             == 2
         )
     else:
         with pytest.raises(ScanError, match="not what was scanned"):
-            approve(both, layout=tmp_path, descriptor=index, policy=ScanPolicy(), today=TODAY)
+            approve(both, layout=tmp_path, descriptor=index, terms=Terms(scan=ScanPolicy(), today=TODAY))
 
 
 def test_nobody_else_makes_an_approved_image() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from builder.errors import BuildError, ScanError
 from builder.oci import Platform
-from builder.scan.subject import scan_reference, split_reference
+from builder.scan.subject import Question, scan_reference, split_reference
 from builder.stored.read import open_image
 from tests.support.osv import Source
 
@@ -44,14 +44,16 @@ def test_what_is_not_there_is_not_scanned(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ScanError) as caught:
-        scan_reference(reference, Source(meta=None), platform=None, now=NOW)
+        scan_reference(reference, Source(meta=None), Question(subject="", now=NOW), platform=None)
     assert words in str(caught.value)
 
 
 @pytest.mark.parametrize("kind", ["", "dir:"])
 def test_a_folder_that_is_no_root_folder_is_never_a_pass(kind: str, tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text("{}")  # as in skopeo's own dir: format
-    report = scan_reference(f"{kind}{tmp_path}", Source(meta=None), platform=None, now=NOW)
+    report = scan_reference(
+        f"{kind}{tmp_path}", Source(meta=None), Question(subject="", now=NOW), platform=None
+    )
     assert any("no root folder" in gap for gap in report.unscannable)
 
 

@@ -10,7 +10,7 @@ import pytest
 from builder.inventory.model import ComponentKind
 from builder.recipe.model import Ignore, ScanPolicy, Severity
 from builder.report.scan import render_json, render_table
-from builder.scan.gate import judge
+from builder.scan.gate import Terms, judge
 from builder.scan.model import DatabaseSummary, ScanReport
 from tests.support.osv import advisory, component, inventory, match
 
@@ -68,7 +68,7 @@ not passed
 
 
 def test_the_table() -> None:
-    assert render_table(report(), judge(report(), POLICY, today=TODAY)) == TABLE
+    assert render_table(report(), judge(report(), Terms(scan=POLICY, today=TODAY))) == TABLE
 
 
 def test_a_clean_scan_without_a_verdict() -> None:
@@ -79,12 +79,12 @@ def test_a_clean_scan_without_a_verdict() -> None:
 
 def test_what_could_not_be_judged_is_listed_once() -> None:
     judged = report(findings=(), unscannable=("no data",))
-    text = render_table(judged, judge(judged, ScanPolicy(), today=TODAY))
+    text = render_table(judged, judge(judged, Terms(scan=ScanPolicy(), today=TODAY)))
     assert "could not be judged:\n  no data\n\nnot passed\n  no data\n" in text
 
 
 def test_colour_only_when_asked() -> None:
-    verdict = judge(report(), POLICY, today=TODAY)
+    verdict = judge(report(), Terms(scan=POLICY, today=TODAY))
     coloured = render_table(report(), verdict, colour=True)
     assert "\x1b[31mhigh" in coloured
     assert "\x1b" not in render_table(report(), verdict)
@@ -93,13 +93,13 @@ def test_colour_only_when_asked() -> None:
 def test_nothing_of_an_image_reaches_the_terminal_unprinted() -> None:
     evil = "x\x1b[2J\n\udce9\u202e"
     judged = report(subject=evil, unscannable=(evil,), databases=(replace(DATABASE, source=evil),))
-    text = render_table(judged, judge(judged, ScanPolicy(), today=TODAY))
+    text = render_table(judged, judge(judged, Terms(scan=ScanPolicy(), today=TODAY)))
     assert not {"\x1b", "\udce9", "\u202e"} & set(text)
     text.encode()
 
 
 def test_json_says_everything() -> None:
-    verdict = judge(report(), POLICY, today=TODAY)
+    verdict = judge(report(), Terms(scan=POLICY, today=TODAY))
     document = json.loads("".join(render_json(report(), verdict)))
     assert document["findings"][1] == {
         "id": "CVE-2026-2",
@@ -118,6 +118,7 @@ def test_json_says_everything() -> None:
         "kev": False,
         "epss": None,
         "summary": "",
+        "known": False,
         "place": "",
         "because": [],
         "mend": "",
