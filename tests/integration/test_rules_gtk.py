@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.network, pytest.mark.tools]
 
 _PICTURE = '/* XPM */\nstatic char *p[] = {"2 1 2 1", "a c #ff0000", "b c None", "ab"};\n'
 _FILES = {"/picture.xpm": _PICTURE}
-_GTK = (*display.PACKAGES, "python3", "yad", "libglib2.0-bin", "libgdk-pixbuf2.0-bin")
+_GTK = (*display.PACKAGES, "python3", "mousepad", "libglib2.0-bin", "libgdk-pixbuf2.0-bin")
 """One image for all of them: its packages are planned once, and once without each rule."""
 _PRINTERS = """
 import ctypes
@@ -45,6 +45,15 @@ gtk.gtk_im_multicontext_new.restype = ctypes.c_void_p
 gtk.gtk_im_multicontext_get_context_id.argtypes = [ctypes.c_void_p]
 gtk.gtk_im_multicontext_get_context_id.restype = ctypes.c_char_p
 print('input:', gtk.gtk_im_multicontext_get_context_id(gtk.gtk_im_multicontext_new()).decode())
+"""
+_LANGUAGES = """
+import ctypes, glob
+view = ctypes.CDLL(glob.glob('/usr/lib/*/libgtksourceview-[0-9]*.so.*')[0])
+view.gtk_source_language_manager_get_default.restype = ctypes.c_void_p
+view.gtk_source_language_manager_get_language.restype = ctypes.c_void_p
+view.gtk_source_language_manager_get_language.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
+manager = view.gtk_source_language_manager_get_default()
+print('language:', bool(view.gtk_source_language_manager_get_language(manager, b'python3')))
 """
 
 
@@ -108,6 +117,14 @@ PROOFS = [
         argv=_python(_ICONS),
         expect="icons: 1",
         without="icons: 0",
+    ),
+    Proof(
+        rule="source-view-languages",
+        packages=_GTK,
+        files=_FILES,
+        argv=_python(_LANGUAGES),
+        expect="language: True",
+        without="language: False",
     ),
     Proof(
         rule="keymaps-of-x-servers",

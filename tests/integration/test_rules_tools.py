@@ -66,6 +66,22 @@ PROOFS = (
         expect="<svg",
         without='Format: "svg" not recognized',
     ),
+    Proof(
+        rule="babl-extensions",
+        packages=("gegl",),
+        argv=("/usr/bin/gegl", "--list-all"),
+        env={"HOME": "/"},
+        expect=r"\A(?![\s\S]*seems broken)gegl:absolute",
+        without="the babl installation seems broken",
+    ),
+    Proof(
+        rule="camera-drivers",
+        packages=("gphoto2",),
+        argv=("/usr/bin/gphoto2", "--list-cameras"),
+        env={"HOME": "/"},
+        expect=r"cameras: \d{4}",
+        without="cameras: 0",
+    ),
 )
 
 
