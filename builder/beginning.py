@@ -81,7 +81,7 @@ def begin(recipe: Recipe, workshop: Workshop, rules: tuple[Rule, ...]) -> Beginn
         stages=workshop.stages,
         recipe=StageRecipe(
             path=recipe.path.absolute(),
-            written=tuple(output.path for output in recipe.outputs if output.path is not None),
+            written=recipe.written,
         ),
         registries=workshop.reaching(recipe.insecure),
     )

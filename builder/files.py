@@ -9,12 +9,37 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+IN_PROGRESS = ".rootlet-"
+"""How the names of folders for work in progress begin."""
+_NAMES = "\0"
+"""How a path begins that stands for names: no file is called so."""
+
 Stamp = tuple[str, int, int, int]
 """Path, size, mtime in nanoseconds, mode; numbers are -1 where nothing is there."""
 
 
+def names_in(folder: Path, *without: str) -> Path:
+    """A path that stands for the names in ``folder`` but ``without``: its stamp changes with them."""
+    return folder / f"{_NAMES}{_NAMES.join(without)}"
+
+
+def _names_stamp(path: Path) -> Stamp:
+    """No folder is like an empty one. Work in progress (builder/staging.py) does not count."""
+    without = set(path.name.split(_NAMES))
+    try:
+        found = os.listdir(path.parent)  # noqa: PTH208 (names, not paths)
+    except OSError:
+        found = []
+    names = sorted(name for name in found if name not in without and not name.startswith(IN_PROGRESS))
+    text = "\0".join(names).encode("utf-8", "surrogateescape")
+    digest = int.from_bytes(hashlib.sha256(text).digest()[:7], "big")
+    return (str(path), len(names), digest, 0)
+
+
 def stamp(path: Path) -> Stamp:
     """Give the stamp of one path; a link's own."""
+    if path.name.startswith(_NAMES):
+        return _names_stamp(path)
     try:
         return stamp_of(str(path), path.lstat())
     except OSError:

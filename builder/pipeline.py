@@ -334,8 +334,9 @@ def inputs_of(recipes: tuple[Recipe, ...], workshop: Workshop) -> tuple[Path, ..
     for recipe in recipes:
         extras = (one.context for test in recipe.tests for one in test.files if one.context is not None)
         bases = address_inputs(recipe.base) if recipe.base is not None else ()
-        for path in (*recipe.inputs, *source_inputs(recipe.sources), *bases, *extras):
+        for path in (*recipe.inputs, *bases, *extras):
             found += (path, path.resolve())
+        found += source_inputs(recipe.sources, recipe.written)
         for install in recipe.installs:
             if install.context is not None:
                 found += (install.context, *sorted(install.context.rglob("*")))

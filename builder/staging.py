@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-_PREFIX = ".rootlet-"
+from builder.files import IN_PROGRESS
+
+_PREFIX = IN_PROGRESS
 _LOCK = "lock"
 _NAME = re.compile(r"\.rootlet-[0-9a-f]{16}")
 

@@ -294,6 +294,11 @@ class Recipe:
     """Every file the recipe was read from (itself, fragments): they decide whether it changed."""
 
     @property
+    def written(self) -> tuple[Path, ...]:
+        """Files and folders that the build makes."""
+        return tuple(output.path for output in self.outputs if output.path is not None)
+
+    @property
     def archives(self) -> tuple[DebianSource, ...]:
         """The sources that are archives of packages: what they name is installed whole."""
         return tuple(source for source in self.sources if isinstance(source, DebianSource))

@@ -99,12 +99,20 @@ def _tree(source: Source, supplies: Supply) -> SourceTree | None:
             return None
 
 
-def source_inputs(sources: tuple[Source, ...]) -> tuple[Path, ...]:
-    """Every file of this machine that sources name: whether it changed is seen before anything is made."""
-    return tuple(path for source in sources for path in _inputs(source))
+def source_inputs(sources: tuple[Source, ...], written: tuple[Path, ...] = ()) -> tuple[Path, ...]:
+    """Every file of this machine that sources name: whether it changed is seen before anything is made.
+
+    Links, and where they lead; those in contexts of stages are copied as links. ``written`` is what the build
+    writes.
+    """
+    found: list[Path] = []
+    for source in sources:
+        for path in _inputs(source, written):
+            found += (path,) if isinstance(source, StageSource) else (path, path.resolve())
+    return tuple(dict.fromkeys(found))
 
 
-def _inputs(source: Source) -> Iterator[Path]:
+def _inputs(source: Source, written: tuple[Path, ...]) -> Iterator[Path]:
     match source:
         case DebianSource(keyring=Path() as keyring):
             yield keyring
@@ -118,7 +126,7 @@ def _inputs(source: Source) -> Iterator[Path]:
             if source.copy:
                 from builder.sources.stage.context import paths_of  # noqa: PLC0415 (see above)
 
-                yield from paths_of(source.copy, source.folder)
+                yield from paths_of(source.copy, source.folder, written)
         case _:
             pass
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import stat
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import NoReturn
 import pytest
 
 from builder import resources
-from builder.files import atomic_write, write_bytes
+from builder.files import Stamp, atomic_write, names_in, stamp, write_bytes
 from builder.resources import shipped
 
 
@@ -92,3 +93,23 @@ def test_a_wheel_carries_them_inside_the_package(tmp_path: Path, monkeypatch: py
         shipped("templates")
     (tmp_path / "builder/_shipped/templates").mkdir(parents=True)
     assert shipped("templates") == tmp_path / "builder/_shipped/templates"
+
+
+def test_names_of_a_folder_have_a_stamp_of_their_own(tmp_path: Path) -> None:
+    def now(*without: str) -> Stamp:
+        return stamp(names_in(tmp_path / "d", *without))
+
+    nothing = now()
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d/.rootlet-0123").mkdir()  # work in progress
+    assert now() == nothing
+    (tmp_path / "d/a").touch()
+    one = now()
+    assert one != nothing
+    os.utime(tmp_path / "d", (1, 1))
+    (tmp_path / "d/out").touch()
+    assert now("out")[1:] == one[1:]
+    assert now()[1:] != one[1:]
+    (tmp_path / "d/a").rename(tmp_path / "d/b")
+    assert now("out")[1:] != one[1:]
+    assert stamp(Path(json.loads(json.dumps(now("out", "x")))[0])) == now("out", "x")

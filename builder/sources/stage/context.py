@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from builder.errors import ResolutionError
-from builder.files import read_checked, write_checked
+from builder.files import IN_PROGRESS, names_in, read_checked, write_checked
 from builder.recipe.source_model import StageCopy
-from builder.sources.stage.ignore import Ignore, read_lines
+from builder.sources.stage.ignore import FILES, Ignore, read_lines
 from builder.sources.supply import SourceTree
 from builder.sysroot import Content, Kind, Node
 
@@ -27,8 +27,6 @@ _CHUNK = 1 << 20
 _FOLDER_MODE, _FILE_MODE, _PROGRAM_MODE = 0o755, 0o644, 0o755
 _YOUNG_NS = 2 * 10**9
 """A file that changed so shortly before it was read may change again without another time."""
-_OWN = ".rootlet-"
-"""Folders of work in progress (builder/staging.py), which may lie beside outputs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,15 +60,40 @@ def gather(copies: tuple[StageCopy, ...], around: Surroundings) -> Context:
     return Context(nodes=tuple(nodes), key=key.hexdigest())
 
 
-def paths_of(copies: tuple[StageCopy, ...], folder: Path) -> Iterator[Path]:
-    """Every path of this machine that copies look at: whether one changed is seen without reading it."""
+def paths_of(copies: tuple[StageCopy, ...], folder: Path, written: tuple[Path, ...] = ()) -> Iterator[Path]:
+    """Every path of this machine that copies look at: whether one changed is seen without reading it.
+
+    Of folders their names count, not their times: outputs that are made beside the files change those.
+    """
     for copy in copies:
-        if copy.context is not None:
-            yield copy.context
         if copy.context is not None and copy.context.is_dir():
-            ignore = _ignore(copy, copy.context, folder)
-            for path, _ in _walk(copy.context, ignore, ()):
-                yield path
+            yield from (folder / name for name in FILES)
+            yield from _inside(copy, copy.context, folder, written)
+        elif copy.context is not None:
+            yield copy.context
+
+
+def _inside(copy: StageCopy, root: Path, folder: Path, written: tuple[Path, ...]) -> Iterator[Path]:
+    outputs = _names_of_outputs(root, written)
+    for place in {root, *outputs}:
+        yield names_in(place, *sorted(outputs.get(place, ())))
+    for path, status in _walk(root, _ignore(copy, root, folder), written):
+        if not stat.S_ISDIR(status.st_mode):
+            yield path
+        elif path not in outputs:
+            yield names_in(path)
+
+
+def _names_of_outputs(root: Path, written: tuple[Path, ...]) -> dict[Path, set[str]]:
+    """Folder of a context → the names in it that lead to outputs, or are outputs."""
+    found: dict[Path, set[str]] = {}
+    top = Path(os.path.abspath(root))  # noqa: PTH100 (text, no links followed)
+    for output in written:
+        path = Path(os.path.abspath(output))  # noqa: PTH100 (as above)
+        while path != top and path.is_relative_to(top):
+            found.setdefault(root / path.parent.relative_to(top), set()).add(path.name)
+            path = path.parent
+    return found
 
 
 def _words(node: Node) -> bytes:
@@ -136,6 +159,7 @@ class _Shifted(Ignore):
 def _walk(root: Path, ignore: Ignore, written: tuple[Path, ...]) -> Iterator[tuple[Path, os.stat_result]]:
     """Every path below ``root``, sorted, folders before what is in them."""
     absent = {os.path.abspath(path) for path in written}  # noqa: PTH100 (text, no links followed)
+    absent |= _only_outputs(absent)
     pending: list[tuple[str, str]] = [(os.fspath(root), "")]
     while pending:
         folder, relative = pending.pop()
@@ -150,11 +174,30 @@ def _walk(root: Path, ignore: Ignore, written: tuple[Path, ...]) -> Iterator[tup
         for name, is_folder in reversed(names):
             path = f"{folder}/{name}"
             inner = f"{relative}/{name}" if relative else name
-            if name.startswith(_OWN) or os.path.abspath(path) in absent:  # noqa: PTH100 (as above)
+            if name.startswith(IN_PROGRESS) or os.path.abspath(path) in absent:  # noqa: PTH100 (as above)
                 continue
             if ignore.whole(inner) if is_folder else ignore(inner):
                 continue
             pending.append((path, inner))
+
+
+def _only_outputs(written: set[str]) -> set[str]:
+    """Folders that hold outputs and nothing else: they were made for them."""
+    found: set[str] = set()
+    for path in sorted(written):
+        parent = os.path.dirname(path)  # noqa: PTH120 (text)
+        while parent not in found and _holds_only(parent, written | found):
+            found.add(parent)
+            parent = os.path.dirname(parent)  # noqa: PTH120 (text)
+    return found
+
+
+def _holds_only(folder: str, known: set[str]) -> bool:
+    try:
+        names = os.listdir(folder)  # noqa: PTH208 (names, not paths)
+    except OSError:
+        return False
+    return all(name.startswith(IN_PROGRESS) or f"{folder}/{name}" in known for name in names)
 
 
 def _node(path: Path, to: str, status: os.stat_result, sums: _Checksums) -> Node:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from builder.errors import ResolutionError
+from builder.files import Stamp, stamp
 from builder.recipe.source_model import StageCopy
 from builder.sources.stage.context import Context, Surroundings, gather, paths_of
 from builder.sources.supply import SourceTree
@@ -112,6 +113,7 @@ def test_ignore_files_of_the_folder_else_of_the_recipe_and_the_lines_of_the_copy
     (folder / "src" / ".containerignore").write_text("main.c\n.containerignore")
     assert [node.path for node in gather(inner, around(folder)).nodes] == ["/w", "/w/deep", "/w/deep/x.o"]
     assert folder / "src" / "main.c" not in set(paths_of(inner, folder))
+    assert folder / ".dockerignore" in set(paths_of(inner, folder))
 
 
 def test_what_the_build_writes_is_never_copied(folder: Path) -> None:
@@ -153,3 +155,23 @@ def test_files_of_another_source(folder: Path) -> None:
     assert all(node.content.sha256 for node in context.nodes if node.content is not None)
     with pytest.raises(ResolutionError, match="/no is not in the source deps"):
         gather((StageCopy(source="deps", path="/no", dest="/d"),), here)
+
+
+def test_folders_that_hold_outputs_alone_are_not_copied_and_their_making_changes_nothing(
+    folder: Path,
+) -> None:
+    written = (folder / "dist" / "deep" / "image",)
+    copies = everything(folder)
+
+    def seen() -> tuple[str, list[Stamp]]:
+        paths = paths_of(copies, folder, written)
+        return gather(copies, around(folder, written=written)).key, [stamp(path) for path in paths]
+
+    before = seen()
+    written[0].mkdir(parents=True)
+    (folder / "dist/deep/.rootlet-0123456789abcdef").mkdir()
+    assert seen() == before
+    (folder / "dist" / "kept").touch()
+    after = seen()
+    assert after[0] != before[0]
+    assert after[1] != before[1]
