@@ -73,6 +73,7 @@ class Run:
     user: str = ""
     workdir: str = "/"
     volumes: tuple[tuple[str, str, str], ...] = ()
+    env: tuple[tuple[str, str], ...] = ()
     seconds: float = _LONG
     terminal: bool = False
 
@@ -99,21 +100,12 @@ def from_image(engine: Engine, image: str, name: str) -> Command:
     return _buildah(engine.store, *words, image, description="buildah from")
 
 
-def configure(
-    engine: Engine, container: str, *, env: tuple[tuple[str, str], ...], workdir: str, user: str
-) -> Command:
-    """Set what every command of the container gets."""
-    words = [f"--env={name}={value}" for name, value in env]
-    words += [f"--workingdir={workdir}"] if workdir else []
-    words += [f"--user={user}"] if user else []
-    return _buildah(engine.store, "config", *words, container, description="buildah config")
-
-
 def run(engine: Engine, container: str, command: Run) -> Command:
     """Run a command in a container; its network is that of the room in which buildah is started."""
     words = ["run", f"--isolation={engine.isolation}", "--network=host", "--hostname=rootlet"]
     words += [f"--user={command.user}"] if command.user else []
     words += [f"--workingdir={command.workdir}"] if command.workdir else []
+    words += [f"--env={name}={value}" for name, value in command.env]
     words += [f"--volume={outside}:{inside}:{options}" for outside, inside, options in command.volumes]
     words += ["--terminal"] if command.terminal else ["--terminal=false"]
     return _buildah(
@@ -130,18 +122,6 @@ def run(engine: Engine, container: str, command: Run) -> Command:
 def mount(engine: Engine, container: str) -> Command:
     """Mount a container's files; the output is the folder."""
     return _buildah(engine.store, "mount", container, description="buildah mount")
-
-
-def copy(engine: Engine, container: str, source: Path, target: str, *, chown: str = "0:0") -> Command:
-    """Copy a file or folder of the machine into a container."""
-    words = ("copy", "--quiet", f"--chown={chown}", container, str(source), target)
-    return _buildah(engine.store, *words, description="buildah copy")
-
-
-def add(engine: Engine, container: str, archive: Path, target: str) -> Command:
-    """Unpack an archive of the machine into a container."""
-    words = ("add", "--quiet", container, str(archive), target)
-    return _buildah(engine.store, *words, description="buildah add")
 
 
 def unmount(engine: Engine, container: str) -> Command:
@@ -161,17 +141,6 @@ def commit(engine: Engine, container: str) -> Command:
 def remove(engine: Engine, *containers: str) -> Command:
     """Remove containers by name; their mounts too."""
     return _buildah(engine.store, "rm", *containers, description="buildah rm")
-
-
-def pull_layout(engine: Engine, layout: Path) -> Command:
-    """Import the one image of an OCI layout; the output ends with its ID."""
-    words = ("pull", "--quiet", "--signature-policy", str(engine.store.policy), f"oci:{layout}")
-    return _buildah(engine.store, *words, description="buildah pull")
-
-
-def images(engine: Engine) -> Command:
-    """List the stored images, as JSON."""
-    return _buildah(engine.store, "images", "--all", "--no-trunc", "--json", description="buildah images")
 
 
 def containers(engine: Engine) -> Command:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -18,11 +18,11 @@ from builder.engine import buildah
 from builder.engine.buildah import Engine
 from builder.engine.command import Sink
 from builder.errors import BuildError
-from builder.files import read_checked, write_bytes, write_checked
+from builder.files import write_bytes, write_checked
 from builder.lock import LockedPackage
 from builder.sources.debian.store import PackageStore
 from builder.sources.stage import dpkg_root
-from builder.sources.stage.bench import Bench, Container, RoomWish, container
+from builder.sources.stage.bench import Bench, Container, RoomWish, Signs, container
 from builder.sources.stage.delta import DeltaSysroot
 from builder.sources.stage.journal import alone
 from builder.sources.stage.logs import StageLog
@@ -57,11 +57,11 @@ class Base:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """A base that is there: its stored image, its tree, and the signs of its files."""
+    """A base that is there: its stored image, its tree, and the signs of its files (a list or a file)."""
 
     image: str
     tree: Sysroot
-    signs: Mapping[str, list[int]]
+    signs: Signs
 
 
 def scratch() -> Base:
@@ -90,8 +90,12 @@ def base_tree(base: Base, bench: Bench) -> Sysroot | None:
         return Sysroot(())
     if base.tree is not None:
         return base.tree.tree
-    rows = read_rows(_rows_path(bench, base.key), bench.cache)
-    return None if rows is None else _debian_tree(rows, base, bench)
+    if base.key not in bench.trees:
+        rows = read_rows(_rows_path(bench, base.key), bench.cache)
+        if rows is None:
+            return None
+        bench.trees[base.key] = _debian_tree(rows, base, bench)
+    return bench.trees[base.key]
 
 
 def prepare(base: Base, bench: Bench, engine: Engine, *, acquire: Acquire) -> Prepared:
@@ -109,10 +113,10 @@ def prepare(base: Base, bench: Bench, engine: Engine, *, acquire: Acquire) -> Pr
 def _recall(base: Base, bench: Bench) -> Prepared | None:
     image = bench.image(base.key)
     tree = base_tree(base, bench)
-    body = read_checked(_signs_path(bench, base.key))
-    if not image or tree is None or body is None:
+    signs = _signs_path(bench, base.key)
+    if not image or tree is None or not signs.is_file():
         return None
-    return Prepared(image=image, tree=tree, signs=json.loads(body))
+    return Prepared(image=image, tree=tree, signs=signs)
 
 
 def _make(base: Base, bench: Bench, engine: Engine, *, acquire: Acquire) -> Prepared:
@@ -125,9 +129,10 @@ def _make(base: Base, bench: Bench, engine: Engine, *, acquire: Acquire) -> Prep
         raise BuildError("A stage starts from nothing that is known")
     with container(bench, engine, RoomWish(image=image)) as made:
         signs = made.signs()
-    write_checked(_signs_path(bench, base.key), json.dumps(signs).encode())
+    path = _signs_path(bench, base.key)
+    write_checked(path, json.dumps(signs).encode())
     bench.remember_image(base.key, image)
-    return Prepared(image=image, tree=tree, signs=signs)
+    return Prepared(image=image, tree=tree, signs=path)
 
 
 def _make_of_tree(bench: Bench, engine: Engine, source: SourceTree) -> str:
@@ -158,10 +163,8 @@ def _make_debian(
         before = made.signs()
         bench.progress.step(f"configure {len(packages)} packages for a stage")
         _configure(made, log.line, log)
-        known = {
-            node.path: (node.content.size, node.content.sha256) for node in tree if node.content is not None
-        }
-        answer = made.take(before, known, pack)
+        known = {node.path: node.content for node in tree if node.content is not None}
+        answer = made.take(before, pack, known)
         image = made.commit()
     rows = Rows(
         nodes=tuple(_changed(answer["changed"], tree, pack)),

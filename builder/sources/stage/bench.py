@@ -18,7 +18,8 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, TypeAlias
 
 from builder.engine import buildah
 from builder.engine.buildah import NO_LIMITS, Engine, Limits
@@ -32,11 +33,14 @@ from builder.sources.stage.journal import abandoned, container_name
 from builder.sources.stage.options import StageOptions
 from builder.sources.stage.rows import laid
 from builder.sources.stage.upkeep import ROOM, mark_used, remove_abandoned, sweep_unused
-from builder.sysroot import Node
+from builder.sysroot import Content, Node, Sysroot
 
 _BOOT = "import sys; sys.path.append(sys.argv[1]); from builder.sources.stage.inside import main; main()"
 _INSIDE_SECONDS = 3600.0
+_CLOSING = "closing-"
 SECRETS = "/run/secrets"
+Signs: TypeAlias = Mapping[str, list[int]] | Path
+_NOTHING: Mapping[str, Content] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +60,8 @@ class Bench:
     proxies: tuple[tuple[str, str], ...] = ()
     """Variables that commands with a network get besides."""
     sessions: Sessions
+    trees: dict[str, Sysroot]
+    """Trees of bases by key, each read once."""
 
     @property
     def folder(self) -> Path:
@@ -105,6 +111,7 @@ def bench_of(runner: Runner, progress: Progress, cache: Path, options: StageOpti
         shell=options.shell,
         proxies=tuple(options.proxies.items()),
         sessions=Sessions(),
+        trees={},
     )
 
 
@@ -166,10 +173,6 @@ class Container:
         """Make the container. BuildError when its image is not in the storage."""
         self._session.run(buildah.from_image(self._engine, self._wish.image, self.name))
 
-    def configure(self, *, env: tuple[tuple[str, str], ...], workdir: str, user: str) -> None:
-        """Set what all commands get."""
-        self._session.run(buildah.configure(self._engine, self.name, env=env, workdir=workdir, user=user))
-
     def lay(self, nodes: Iterable[Node]) -> None:
         """Lay files into the container."""
         self._inside("lay", "files are laid into the stage", nodes=laid(nodes))
@@ -182,17 +185,17 @@ class Container:
         return found
 
     def take(
-        self, signs: Mapping[str, list[int]], known: Mapping[str, tuple[int, str]], pack: Path | None
+        self, signs: Signs, pack: Path | None, known: Mapping[str, Content] = _NOTHING
     ) -> dict[str, Any]:
         """Find what changed since ``signs``; with ``pack`` take the bytes along that are not ``known``.
 
-        BuildError when a secret lies in a changed file.
+        ``signs``: the list, or its file. BuildError when a secret lies in a changed file.
         """
         answer = self._inside(
             "take",
             "the stage's files are collected",
-            signs=signs,
-            known={path: list(one) for path, one in known.items()},
+            signs=str(signs) if isinstance(signs, Path) else signs,
+            known={path: [one.size, one.sha256] for path, one in known.items()},
             skipped=[SECRETS],
             pack=str(pack) if pack is not None else "",
             kept=[str(folder) for folder in self._wish.kept],
@@ -250,10 +253,15 @@ def secrets_folder(bench: Bench, name: str) -> Path:
 
 @contextlib.contextmanager
 def container(bench: Bench, engine: Engine, wish: RoomWish) -> Iterator[Container]:
-    """A working container that is there until the block ends, and gone however it ends."""
-    with container_name(bench.folder / "rooms") as name:
+    """A working container that is there until the block ends, and gone however it ends.
+
+    After a good end it is removed beside what comes next: see :func:`wait_for_rooms`.
+    """
+    with contextlib.ExitStack() as stack:
+        name = stack.enter_context(container_name(bench.folder / "rooms"))
         secrets = secrets_folder(bench, name)
         secrets.mkdir(mode=0o700, parents=True)
+        stack.callback(secrets.rmdir)
         plan = RoomPlan(
             network=wish.network,
             processors=wish.limits.processors,
@@ -262,13 +270,16 @@ def container(bench: Bench, engine: Engine, wish: RoomWish) -> Iterator[Containe
             cleanup=buildah.remove(engine, name).argv,
             environment=bench.proxies if wish.network else (),
         )
-        try:
-            with (
-                Session(bench.runner, plan, unshare=engine.unshare) as session,
-                bench.sessions.added(session),
-            ):
-                made = Container(bench, engine, session, name, wish)
-                made.start()
-                yield made
-        finally:
-            secrets.rmdir()
+        session = stack.enter_context(Session(bench.runner, plan, unshare=engine.unshare))
+        stack.enter_context(bench.sessions.added(session))
+        made = Container(bench, engine, session, name, wish)
+        made.start()
+        yield made
+        threading.Thread(target=stack.pop_all().close, name=f"{_CLOSING}{name}").start()
+
+
+def wait_for_rooms() -> None:
+    """Wait until containers that are being removed are gone. Without that, the rooms do it by themselves."""
+    for thread in threading.enumerate():
+        if thread.name.startswith(_CLOSING):
+            thread.join()

@@ -65,6 +65,7 @@ def main() -> None:
     job: dict[str, Any] = json.loads(sys.stdin.buffer.read())
     outside = os.open("/", os.O_PATH | os.O_DIRECTORY)
     pack = os.open(job["pack"], os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644) if job.get("pack") else -1
+    signs = _signs(job.get("signs", {}))
     os.umask(0o022)
     leaks = _leaks_outside(job)
     os.chroot(job["root"])
@@ -75,10 +76,22 @@ def main() -> None:
     elif job["do"] == "sign":
         answer = {"signs": {path: _sign(status) for path, status in _walk(frozenset(job["skipped"]))}}
     else:
-        answer = _Taking(job, pack).take()
+        answer = _Taking(job, signs, pack).take()
         answer["leaks"] += leaks
     sys.stdout.write(json.dumps(answer, ensure_ascii=True))
     sys.stdout.flush()
+
+
+def _signs(given: Any) -> dict[str, list[int]]:
+    """The list itself, or the file in which it was kept after a line with its checksum."""
+    if not isinstance(given, str):
+        return dict(given)
+    with open(given, "rb") as stream:
+        digest, _, body = stream.read().partition(b"\n")
+    if hashlib.sha256(body).hexdigest().encode() != digest:
+        raise OSError(5, "the list of a stage's files is damaged", given)
+    found: dict[str, list[int]] = json.loads(body)
+    return found
 
 
 def _lay_all(nodes: list[Laid], outside: int) -> None:
@@ -214,8 +227,8 @@ def _holds(path: bytes, secrets: list[bytes]) -> bool:
 class _Taking:
     """Finds what differs from a base; copies the bytes of changed files, one after the other, to a pack."""
 
-    def __init__(self, job: dict[str, Any], pack: int) -> None:
-        self._signs: dict[str, list[int]] = job["signs"]
+    def __init__(self, job: dict[str, Any], signs: dict[str, list[int]], pack: int) -> None:
+        self._signs: dict[str, list[int]] = signs
         self._known: dict[str, list[Any]] = job["known"]
         self._skipped = frozenset(job["skipped"])
         self._secrets = [base64.b64decode(text) for text in job["secrets"]]

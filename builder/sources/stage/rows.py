@@ -163,11 +163,11 @@ def taken(found: dict[str, Any], pack: Path, base: Node | None) -> Node | None:
     package = base.package if base is not None and base.kind is kind else ""
     if kind is Kind.FILE:
         offset = found["offset"]
-        if offset >= 0:
+        if base is not None and base.content is not None and base.content.sha256 == found["sha256"]:
+            content = base.content
+        elif offset >= 0:
             content = Content(store=pack, offset=offset, size=found["size"], sha256=found["sha256"])
             package = ""  # other bytes than the package's
-        elif base is not None:
-            content = base.content
     node = Node(
         path=found["path"],
         kind=kind,

@@ -140,7 +140,6 @@ class _Run:
             kept=tuple(self._cache(path) for path in source.cache),
         )
         with StageLog(self._bench, name) as log, container(self._bench, self._engine, wish) as made:
-            made.configure(env=self._environment(), workdir=source.workdir, user=source.user)
             if done == 0:
                 self._bench.progress.step(f"copy files into the stage {source.name}")
                 made.lay(self._copied())
@@ -203,7 +202,7 @@ class _Run:
             spent += time.monotonic() - started
             if spent >= _WORTH_KEEPING and number < len(commands):
                 if self._secrets:
-                    made.take(self._prepared.signs, {}, None)  # raises when one of them would be kept
+                    made.take(self._prepared.signs, None)  # raises when one of them would be kept
                 self._keep(made, number)
                 spent = 0.0
 
@@ -213,6 +212,7 @@ class _Run:
             argv=argv,
             user=source.user,
             workdir=source.workdir,
+            env=self._environment(),
             volumes=tuple((str(self._cache(path)), path, "rw") for path in source.cache),
             seconds=source.seconds,
         )
@@ -231,14 +231,11 @@ class _Run:
     def _take(self, made: Container) -> Rows:
         self._bench.progress.step(f"collect the files of the stage {self._source.name}")
         tree = self._prepared.tree
-        known = {
-            node.path: (node.content.size, node.content.sha256) for node in tree if node.content is not None
-        }
         pack = self._bench.folder / "packs" / f"{self._keys[-1]}.pack"
         pack.parent.mkdir(parents=True, exist_ok=True)
         temporary = pack.with_name(f".{pack.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
         try:
-            answer = made.take(self._prepared.signs, known, temporary)
+            answer = made.take(self._prepared.signs, temporary)
             temporary.replace(pack)
         finally:
             temporary.unlink(missing_ok=True)
