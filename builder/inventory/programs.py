@@ -63,7 +63,7 @@ _RULES = (
     _rule(
         "redis",
         r"redis-(?:server|sentinel|cli|benchmark|check-rdb|check-aof)",
-        rb"\0" + _V3 + rb"\0(?:[^\0]{0,60}\0{1,8}){0,6}[0-9a-f]{8}\0",
+        rb"\0" + _V3 + rb"\0{1,8}(?:[^\0]{1,60}\0{1,8}){0,6}[0-9a-f]{8}\0",
         rb"redis_version:" + _V3,
         rb"[^0-9.]" + _V3 + rb"\0{1,8}Redis version",
         rb"\0" + _V3 + rb"\0{1,8}[^\0]{0,40}redis",
@@ -71,7 +71,7 @@ _RULES = (
     _rule(
         "valkey",
         r"valkey-(?:server|sentinel|cli|benchmark|check-rdb|check-aof)",
-        rb"\0" + _V3 + rb"\0(?:[^\0]{0,60}\0{1,8}){0,6}[0-9a-f]{8}\0",
+        rb"\0" + _V3 + rb"\0{1,8}(?:[^\0]{1,60}\0{1,8}){0,6}[0-9a-f]{8}\0",
         rb"valkey_version:" + _V3,
     ),
     _rule(

@@ -14,11 +14,13 @@ from builder.inventory.tree import INFO, LISTS, STATUS, STATUS_D, Tree, list_tex
 _OPTIONAL = "/opt/"
 """No distribution's own package puts files there (Filesystem Hierarchy Standard, "/opt")."""
 _OTHER_MAKERS = re.compile(
-    r"docker|nvidia|google|microsoft|github|hashicorp|nodesource|elastic|grafana|influxdata|mongodb|oracle|gitlab"
-    r"|datadog|newrelic|adoptium|temurin|azul|amazon|corretto|bitnami|percona|mariadb\.(?:com|org)|nginx\.(?:com|org)"
-    r"|redis\.(?:com|io)|rabbitmq|cloudflare|tailscale|kubernetes|jenkins|cloudera|splunk|fluent|vector|yarn",
+    r"(?:^|@(?:[\w-]{1,40}\.){0,4})(?:docker|nvidia|google|microsoft|github|hashicorp|nodesource|elastic"
+    r"|grafana|influxdata|mongodb|oracle|gitlab|datadog|newrelic|adoptium|temurin|azul|amazon|corretto"
+    r"|bitnami|percona|mariadb|nginx|redis|rabbitmq|cloudflare|tailscale|kubernetes|jenkins|cloudera|splunk"
+    r"|fluent|treasuredata|timber|yarnpkg)\b",
     re.IGNORECASE,
 )
+"""How maintainers of packages that are no distribution's call themselves, or where they write from."""
 _RPM_MAKERS = re.compile(
     r"red ?hat|centos|alma|rocky|oracle america|fedora|suse|amazon|microsoft|vmware|photon|cloudlinux"
     r"|scientific linux|openeuler|anolis|miracle|circle linux|euro ?linux",

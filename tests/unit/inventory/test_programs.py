@@ -220,7 +220,10 @@ def test_any_other_program_says_nothing() -> None:
     ("maker", "kept"),
     [
         pytest.param("Debian Go Team <team@tracker.debian.org>", False, id="the distribution's: it answers"),
+        pytest.param("Josh Dockerman <jd@debian.org>", False, id="a person of another name"),
+        pytest.param("Someone <someone@users.example.org>", False, id="a person anywhere"),
         pytest.param("Docker <support@docker.com>", True, id="someone else's: nobody else answers"),
+        pytest.param("Build <build@packages.nginx.com>", True, id="someone who writes from there"),
     ],
 )
 def test_a_program_of_a_package_counts_where_no_distribution_answers_for_it(
@@ -253,3 +256,21 @@ def test_programs_that_say_what_they_are_are_nobody_s_no_more() -> None:
     found = inventory({"/app": go_program(HELLO), "/lib.so": rust_program([{"name": "a", "version": "1"}])})
     assert found.unowned_elf == ()
     assert found.elf_files == 2
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["python3", "redis-server", "valkey-server", "haproxy", "perl", "memcached", "nginx", "openssl", "git"],
+)
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(b"\x001.1.1" + bytes(50), id="versions and zeros"),
+        pytest.param(b"\x001.1.1\0a" + b"\0b" * 30, id="versions and short texts"),
+        pytest.param(b"/usr/lib/perl" + b"1" * 80, id="folders and digits"),
+        pytest.param(b"nginx version: nginx/" + b"1" * 80, id="digits"),
+        pytest.param(b"OpenSSL 1.1.1" * 5, id="names"),
+    ],
+)
+def test_hostile_programs_do_not_take_long(name: str, text: bytes) -> None:
+    elf_file(elf(data=text * (200_000 // len(text))), f"/bin/{name}")
