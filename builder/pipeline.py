@@ -371,6 +371,9 @@ def _summary(
 ) -> PlatformSummary:
     nodes = [node for package in planned.packages for node in package.nodes if node.content is not None]
     counted = [finding for finding in verdict.findings if finding.ignored is None]
+    base = planned.plan.base
+    below = (sum(layer.size for layer in base.layers), base.files) if base is not None else (0, 0)
+    whole = sum(node.content.size for node in nodes if node.content is not None and not node.hardlink)
     return PlatformSummary(
         platform=image.platform,
         manifest=image.manifest.digest,
@@ -379,8 +382,8 @@ def _summary(
         size=sum(layer.size for layer in image.layers),
         files=image.files,
         packages=len(planned.plan.packages),
-        full_size=sum(node.content.size for node in nodes if node.content is not None and not node.hardlink),
-        full_files=len(nodes),
+        full_size=whole + below[0],
+        full_files=len(nodes) + below[1],
         full_packages=len(planned.packages),
         findings=count_findings(finding.severity for finding in counted),
         waived=len(verdict.findings) - len(counted),

@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,12 +30,14 @@ class Place:
 
     host: str
     folder: Path
+    environment: Mapping[str, str]
 
     def run(self, *words: str, status: int = 0) -> str:
         """Run rootlet there."""
         environment = {
             "ROOTLET_CACHE": str(self.folder / "cache"),
             "REGISTRY_AUTH_FILE": str(self.folder / "auth.json"),
+            **self.environment,
         }
         return rootlet(*words, cwd=self.folder, environment=environment, status=status).stdout
 
@@ -47,15 +49,15 @@ class Place:
         return done.stdout
 
 
-@pytest.fixture(scope="module", params=["open", "locked"])
+@pytest.fixture(scope="module", params=["open", "locked, with TLS"])
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    folder = tmp_path_factory.mktemp(request.param)
-    locked = request.param == "locked"
-    with real_registry(folder, user=USER if locked else "", password=PASSWORD) as host:
+    folder = tmp_path_factory.mktemp("registry")
+    locked = request.param != "open"
+    with real_registry(folder, user=USER if locked else "", password=PASSWORD, tls=locked) as host:
         auths = {"auths": {host: {"auth": "Y2k6Z2VoZWlt"}}} if locked else {}
         (folder / "auth.json").write_text(json.dumps(auths))
         write_export(folder / "osv", [record("DEBIAN-CVE-2026-1", "bash", fixed=None)])
-        one = Place(host, folder)
+        one = Place(host, folder, {"SSL_CERT_FILE": f"{folder}/cert.pem"} if locked else {})
         one.run("database", "import", "-q", "osv")
         yield one
 
@@ -120,6 +122,12 @@ def test_wrong_password_is_said(place: Place) -> None:
         place.run("scan", f"{place.host}/nothing:1", status=9 if locked else 3)
     finally:
         (place.folder / "auth.json").write_text(right)
+
+
+def test_certificate_that_nobody_vouches_for_is_refused(place: Place) -> None:
+    stranger = Place(place.host, place.folder, {})
+    has_tls = bool(place.environment)
+    stranger.run("scan", f"{place.host}/nothing:1", status=9 if has_tls else 3)
 
 
 def test_storage_is_read_too(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import json
 import re
 import shutil
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -380,8 +381,11 @@ class Helpers:
 
 
 @contextlib.contextmanager
-def real_registry(folder: Path, *, user: str = "", password: str = "") -> Iterator[str]:
-    """Run Debian's docker-registry on a free port; its address. With ``user`` it is locked (htpasswd)."""
+def real_registry(folder: Path, *, user: str = "", password: str = "", tls: bool = False) -> Iterator[str]:
+    """Run Debian's docker-registry on a free port; its address. With ``user`` it is locked (htpasswd).
+
+    With ``tls`` it has a certificate of its own, ``folder/cert.pem``.
+    """
     need("docker-registry")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -395,16 +399,28 @@ def real_registry(folder: Path, *, user: str = "", password: str = "") -> Iterat
     if user:
         (folder / "htpasswd").write_text(_htpasswd(user, password))
         settings["auth"] = {"htpasswd": {"realm": "demo", "path": f"{folder}/htpasswd"}}
+    if tls:
+        http = {"addr": address, "tls": {"certificate": f"{folder}/cert.pem", "key": f"{folder}/key.pem"}}
+        settings["http"] = http
+        _certificate(folder)
     (folder / "registry.yml").write_text(json.dumps(settings))
     with (folder / "registry.log").open("wb") as log:
         command = [shutil.which("docker-registry") or "", "serve", f"{folder}/registry.yml"]
         server = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
     try:
-        _wait_for(f"http://{address}/v2/")
+        _wait_for(f"http{'s' if tls else ''}://{address}/v2/")
         yield address
     finally:
         server.terminate()
         server.wait(10)
+
+
+def _certificate(folder: Path) -> None:
+    need("openssl")
+    kind = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30")
+    names = ("-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost")
+    files = ("-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem"))
+    subprocess.run(["openssl", "req", "-x509", *kind, *names, *files], check=True, capture_output=True)
 
 
 def _htpasswd(user: str, password: str) -> str:
@@ -418,9 +434,10 @@ def _htpasswd(user: str, password: str) -> str:
 
 
 def _wait_for(url: str) -> None:
+    trusting = ssl._create_unverified_context()  # noqa: S323 (whoever answers is the one that was started)
     for _ in range(100):
         try:
-            urllib.request.urlopen(url, timeout=1).close()
+            urllib.request.urlopen(url, timeout=1, context=trusting).close()
         except urllib.error.HTTPError:
             return  # it is there, and locked
         except (urllib.error.URLError, TimeoutError, ConnectionError):

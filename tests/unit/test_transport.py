@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from builder import connections
 from builder import transport as transport_module
 from builder.errors import BuildError, MachineError, RootletError
 from builder.progress import Silent
-from builder.transport import Download, LockedError, NotFoundError, Transport
+from builder.transport import Download, LockedError, NotFoundError, Question, Transport
 from tests.support.debian_archive import Fault, Server, serve
 
 BODY = bytes(range(256)) * 4000
@@ -325,3 +326,24 @@ def test_full_disk_is_said(server: Server, transport: Transport, tmp_path: Path)
     (tmp_path / "out").write_bytes(b"a file where a folder should be")
     with pytest.raises(MachineError, match="could not be written"):
         transport.fetch(download(server, tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("place", "plain", "there"),
+    [
+        pytest.param("/new", False, "https://a.test/new", id="the same server"),
+        pytest.param("https://b.test/x", False, "https://b.test/x", id="another server with TLS"),
+        pytest.param("http://b.test/x", True, "http://b.test/x", id="no TLS, where that is allowed"),
+        pytest.param("http://b.test/x", False, "without TLS", id="no TLS, where it is not"),
+        pytest.param("ftp://b.test/x", True, "it redirects to", id="another protocol"),
+        pytest.param("https://b.test:x/", True, "it redirects to", id="no port"),
+        pytest.param("http://[", True, "it redirects to", id="no address"),
+    ],
+)
+def test_where_a_redirection_may_lead(place: str, there: str, *, plain: bool) -> None:
+    question = Question(url="https://a.test/old", plain=plain)
+    if there.startswith("http"):
+        assert connections._redirected("https://a.test/old", place, question) == there
+        return
+    with pytest.raises(MachineError, match=there):
+        connections._redirected("https://a.test/old", place, question)
