@@ -29,6 +29,13 @@ from builder.recipe.model import ScanPolicy, Unscannable
     type=click.Choice(["fail", "warn"]),
     help="What cannot be judged does [fail].",
 )
+@click.option(
+    "bills",
+    "--sbom",
+    type=click.Choice(["cyclonedx", "spdx"]),
+    multiple=True,
+    help="Attach a bill of materials (OCI referrer).",
+)
 @click.option("--max-database-age", type=AGE, default="7d", show_default=True, help="7d, 12h or any.")
 @database_option
 @archive_options
@@ -42,7 +49,7 @@ def command(context: click.Context, /, **options: Any) -> None:
     """
     from builder.cli.options import read_archive_options  # noqa: PLC0415 (as above)
     from builder.cli.workshop import MachineOptions, make_workshop  # noqa: PLC0415 (imports of one command)
-    from builder.standing import push_standing  # noqa: PLC0415 (as above)
+    from builder.standing import BillKind, Push, push_standing  # noqa: PLC0415 (as above)
 
     path, name = _image(options["image"])
     references = tuple(_reference(text) for text in options["names"])
@@ -52,7 +59,9 @@ def command(context: click.Context, /, **options: Any) -> None:
     )
     try:
         workshop = make_workshop(machine, display)
-        descriptor = push_standing(path, name, references, _policy(context, options), workshop)
+        bills = tuple(BillKind(text) for text in options["bills"])
+        push = Push(references=references, policy=_policy(context, options), bills=bills)
+        descriptor = push_standing(path, name, push, workshop)
     finally:
         display.close()
     for reference in references:

@@ -88,6 +88,21 @@ def test_layout_goes_to_the_registry_as_it_is(
         assert held == path.read_bytes()
 
 
+@pytest.mark.parametrize("lists", [True, False], ids=["a registry that lists", "one that does not"])
+def test_bills_are_attached(desk: Path, fake: FakeRegistry, *, lists: bool) -> None:
+    fake.referrers = lists
+    name = f"{fake.host}/app:1"
+    assert push(["oci:image:1", name, "--sbom", "cyclonedx", "--sbom", "spdx"]) == 0
+    subject = digest_in(desk / "image")
+    documents = [json.loads(payload) for _, payload in fake.manifests.values()]
+    attached = {one["artifactType"]: one for one in documents if "subject" in one}
+    assert attached.keys() == {"application/vnd.cyclonedx+json", "application/spdx+json"}
+    assert {one["subject"]["digest"] for one in attached.values()} == {subject}
+    layer = attached["application/spdx+json"]["layers"][0]["digest"]
+    assert json.loads(fake.blobs["app", layer])["spdxVersion"] == "SPDX-2.3"
+    assert fake.tags("app") == ["1", *([] if lists else [subject.replace(":", "-")])]
+
+
 def test_archive_and_index_of_platforms(desk: Path, fake: FakeRegistry, tmp_path: Path) -> None:
     images = tuple(
         write(tmp_path / "two", plan_of(layer_of(plain("/etc/os-release", RELEASE)), platform=one))
