@@ -7,19 +7,22 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from builder.image.write import Written
 from builder.publish import Publication, publish
-from builder.recipe.model import Recipe, ScanPolicy
+from builder.recipe.model import OutputKind, Recipe, ScanPolicy
 from builder.scan.database import Database
 from builder.scan.gate import Candidate, Terms, approve, judge
 from builder.scan.model import ApprovedImage, ScanReport, Verdict
 from builder.scan.subject import Question, hardening_of, scan_image
 from builder.scan.vex import read_vex
-from builder.sources.image import image_door
 from builder.stored.read import StoredImage, open_image
 from builder.verify.smoke import Bench, SmokeReport, Subject, smoke_test
 from builder.workshop import Workshop
+
+if TYPE_CHECKING:  # read only for who pushes
+    from builder.stored.pull import ImageDoor
 
 Show = Callable[[ScanReport, Verdict], None]
 """Called with each report before the gate decides, so that a person sees why it said no."""
@@ -80,9 +83,7 @@ def approve_and_publish(
         base=recipe.base.reference if recipe.base is not None else None,
     )
     workshop.progress.step(f"name {publication.references()[0]}")
-    door = image_door(
-        workshop.cache, workshop.freshness, workshop.effects, workshop.reaching(recipe.insecure)
-    )
+    door = _door(recipe, workshop)
     outputs = publish(publication, recipe.outputs, runner=workshop.runner, scratch=proof.scratch, door=door)
     return Named(
         approved=approved,
@@ -91,6 +92,16 @@ def approve_and_publish(
         outputs=outputs,
         valid_until=_verdict_until(approved, recipe.scan),
     )
+
+
+def _door(recipe: Recipe, workshop: Workshop) -> ImageDoor | None:
+    """What reaches registries, for a recipe that pushes."""
+    if all(output.kind is not OutputKind.REGISTRY for output in recipe.outputs):
+        return None
+    from builder.sources.image import image_door  # noqa: PLC0415 (only for who pushes)
+
+    options = workshop.reaching(recipe.insecure)
+    return image_door(workshop.cache, workshop.freshness, workshop.effects, options)
 
 
 def _prove(

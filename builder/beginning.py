@@ -87,7 +87,8 @@ def begin(recipe: Recipe, workshop: Workshop, rules: tuple[Rule, ...]) -> Beginn
     )
     if recipe.base is None:
         return Beginning(recipe=recipe, trees=supply(recipe.sources, supplies), rules=rules, base=None)
-    from builder.sources.base import open_base, over_base  # noqa: PLC0415 (see above)
+    from builder.sources.base import over_base  # noqa: PLC0415 (see above)
+    from builder.sources.ground import open_base  # noqa: PLC0415 (see above)
 
     base = open_base(recipe.base, supplies)
     below = SourceTree(name=_BASE, tree=base.tree, key=base.key, fresh_until=base.fresh_until)

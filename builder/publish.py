@@ -9,21 +9,22 @@ import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from builder.engine.command import Runner
 from builder.engine.storage import copy_to_storage, pull_archive, stored_config, tag_image
 from builder.errors import BuildError, MachineError, ScanError
 from builder.image.archive import write_docker_archive
 from builder.image.layout import publish_layout
-from builder.image.push import Destination, push_image
 from builder.image.write import Image
 from builder.oci import ImageReference, Platform
 from builder.recipe.model import Output, OutputKind
-from builder.registry.name import locate
 from builder.scan.model import ApprovedImage
 from builder.stored.blobs import open_blobs, read_json_blob
 from builder.stored.manifest import parse_manifest
-from builder.stored.pull import ImageDoor
+
+if TYPE_CHECKING:  # read only for who pushes
+    from builder.stored.pull import ImageDoor
 
 _EXPORT = "image"
 
@@ -118,6 +119,8 @@ class _Tools:
 
 def _check(publication: Publication, output: Output, runner: Runner) -> None:
     if output.kind is OutputKind.REGISTRY:
+        from builder.registry.name import locate  # noqa: PLC0415 (only for who pushes)
+
         locate(ImageReference.parse(publication.name))
     if output.kind in (OutputKind.OCI_LAYOUT, OutputKind.REGISTRY):
         return
@@ -147,6 +150,9 @@ def _to_archive(publication: Publication, output: Output, _tools: _Tools) -> str
 
 
 def _to_registry(publication: Publication, _output: Output, tools: _Tools) -> str:
+    from builder.image.push import Destination, push_image  # noqa: PLC0415 (only for who pushes)
+    from builder.registry.name import locate  # noqa: PLC0415 (as above)
+
     door = tools.door
     if door is None:
         raise BuildError("There is nothing that reaches registries")

@@ -18,16 +18,11 @@ from builder.oci import (
     ANNOTATION_BASE_NAME,
     Descriptor,
     Digest,
-    ImageAddress,
     ImageConfig,
     ImageReference,
 )
-from builder.sources.image import door_of, layer_store, opened_tree
-from builder.sources.supply import Supply
 from builder.stored.blobs import Section
 from builder.stored.config import ConfigFile
-from builder.stored.open import open_address, whole_image
-from builder.stored.read import StoredImage
 from builder.sysroot import Node, Package, Sysroot, read_content
 
 _SYSTEM = "base-files"
@@ -88,38 +83,6 @@ class Base:
             name = f"{self.reference.name}:{tag}" if tag else self.reference.name
             found.append((ANNOTATION_BASE_NAME, name))
         return tuple(found)
-
-
-def open_base(address: ImageAddress, supplies: Supply) -> Base:
-    """Find a base and have all of it on this machine. Raises as opening an image does."""
-    door, store = door_of(supplies), layer_store(supplies.cache)
-    opened = open_address(address, supplies.platform, door, store)
-    tree = opened_tree(opened, door, store)
-    image = whole_image(opened, door)
-    return Base(
-        words=str(address),
-        reference=address.reference,
-        digest=image.manifest.digest if image.manifest is not None else None,
-        config=image.config,
-        layers=tuple(
-            BaseLayer(
-                section=layer.section,
-                descriptor=layer.descriptor,
-                diff_id=layer.diff_id,
-                size=facts.size,
-                files=facts.files,
-                entries=facts.entries,
-            )
-            for layer, facts in zip(image.layers, tree.layers, strict=True)
-        ),
-        tree=tree.tree,
-        key=f"base {_config_key(image)} {opened.key}",
-        fresh_until=opened.fresh_until,
-    )
-
-
-def _config_key(image: StoredImage) -> str:
-    return repr((image.manifest.digest if image.manifest is not None else None, image.config))
 
 
 # ---- configuration ---------------------------------------------------------------------------------------

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -195,3 +197,9 @@ def test_commands_look_into_the_registry(desk: Path, fake: FakeRegistry, command
     assert push(["oci:image:1", f"{fake.host}/app:1"]) == 0
     more = ("/bin/demo",) if command[0] == "why" else ()
     assert main.run([*command, f"{fake.host}/app:1", *more]) == 0
+
+
+def test_a_build_that_pushes_nothing_reads_no_network_code() -> None:
+    code = "import sys, builder.pipeline, builder.approval; print('urllib3' in sys.modules)"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert shown == "False\n"
