@@ -23,7 +23,7 @@ demo: $(VENV)/.installed-run
 	@PATH="$(abspath $(BIN)):$$PATH" sh examples/demo.sh
 
 test: $(VENV)/.installed-dev system lint
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(TESTS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 unit: $(VENV)/.installed-dev
 	@$(BIN)/python -m pytest tests/unit tests/property tests/golden $(TESTS)

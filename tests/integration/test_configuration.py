@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import tarfile
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
@@ -19,6 +17,7 @@ from builder.engine.command import MachineRunner
 from builder.oci import Platform
 from builder.progress import Silent
 from builder.recipe.source_model import DebianSource
+from builder.runtime.made.certificates import BUNDLE
 from builder.sources.debian.apt_sources import machine_mirrors
 from builder.sources.debian.archive import DebianArchive, Effects, Freshness, acquire, lock, merged_tree
 from builder.sources.debian.configure.model import Configuration, static_groups, static_users
@@ -26,7 +25,9 @@ from builder.sources.debian.configure.run import configure
 from builder.sources.debian.configure.units import FOLDER as UNITS
 from builder.sysroot import Kind, Node, Sysroot
 from builder.transport import Transport
-from tests.support.tools import cache_folder, full_run, need
+from tests.support.bootstrap import bootstrap
+from tests.support.rule_lab import Lab, Proof
+from tests.support.tools import cache_folder, full_run
 
 pytestmark = [pytest.mark.network, pytest.mark.tools]
 
@@ -41,17 +42,23 @@ PACKAGES = (
         "php8.4-fpm",
         "php8.4-mysql",
     ),
-    *("libblas3", "gawk", "vim-tiny", "tor", "apache2", "libpam-cap", "libnginx-mod-http-geoip", "tzdata"),
+    *(
+        "libblas3",
+        "gawk",
+        "vim-tiny",
+        "tor",
+        "apache2",
+        "libpam-cap",
+        "libnginx-mod-http-geoip",
+        "tzdata",
+        "ca-certificates",
+    ),
 )
 MORE = ("exim4-daemon-light", "mosquitto", "haproxy", "dbus", "libopenblas0-pthread", "unbound", "varnish")
 """With ROOTLET_FULL=1."""
 
 # mmdebstrap takes the machine's identity away.
 NOT_OURS = re.compile(r"/(?:dev|proc|sys|run|tmp)(?:/.*)?|/var/lib/dbus/machine-id")
-
-# Bootstrapping is thousands of small files: in memory where root may mount, and never waiting for the disk.
-MEMORY = 3 << 30
-IN_MEMORY = 'mount -t tmpfs -o mode=0755 tmpfs "$0" && export TMPDIR="$0"; exec "$@"'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,18 +74,9 @@ class Root:
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Root:
-    need("mmdebstrap")
-    folder = tmp_path_factory.mktemp("installed")
-    tar = folder / "root.tar"
     packages = (*PACKAGES, *MORE) if full_run() else PACKAGES
-    options = [
-        "--quiet",
-        "--variant=essential",
-        "--dpkgopt=force-unsafe-io",
-        f"--include={','.join(packages)}",
-    ]
-    command = ["mmdebstrap", *options, SUITE, str(tar)]
-    subprocess.run([*_in_memory(folder), *command], check=True, timeout=900)
+    place = tmp_path_factory.mktemp("installed") / "root.tar"
+    tar = bootstrap(place, SUITE, "--variant=essential", f"--include={','.join(packages)}")
     with tarfile.open(tar) as archive:
         paths = {f"/{member.name.removeprefix('./')}": member for member in archive}
         texts = {
@@ -97,19 +95,6 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Root:
         users=_rows(texts["/etc/passwd"]),
         groups=_rows(texts["/etc/group"]),
     )
-
-
-def _in_memory(folder: Path) -> list[str]:
-    """A prefix for commands; empty where the machine does not have it."""
-    has_room = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES") > MEMORY
-    if (
-        not has_room
-        or subprocess.run(["unshare", "--mount", "true"], check=False, capture_output=True).returncode
-    ):
-        return []
-    place = folder / "memory"
-    place.mkdir()
-    return ["unshare", "--mount", "sh", "-c", IN_MEMORY, str(place)]
 
 
 def _open(archive: tarfile.TarFile, member: tarfile.TarInfo):  # type: ignore[no-untyped-def]  # noqa: ANN202 (typeshed's own)
@@ -218,6 +203,16 @@ def _installed(member: tarfile.TarInfo, users: dict[int, str], groups: dict[int,
 )
 def test_what_programs_look_for_is_made(ours: Configuration, path: str) -> None:
     assert path in {node.path for node in ours.nodes}
+
+
+def test_the_certificate_bundle_is_the_one_of_update_ca_certificates(
+    root: Root, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    proof = Proof(rule="", packages=("curl", "ca-certificates"), argv=(), expect="", suite=SUITE)
+    lab = Lab(tmp_path_factory.mktemp("lab"), cache_folder())
+    (layer,) = lab.plan(proof.recipe).layers
+    (bundle,) = [entry.content for entry in layer.entries if entry.path == BUNDLE]
+    assert bundle == root.texts[BUNDLE]
 
 
 def test_removed_paths_are_not_installed(root: Root, ours: Configuration) -> None:

