@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,9 @@ import click
 
 from builder.cli.options import archive_options, progress_options, recipe_options
 from builder.cli.subject import plan_one
-from builder.errors import LockError, ResolutionError
+from builder.errors import BuildError, LockError, MachineError, ResolutionError
 from builder.oci import ImageReference
+from builder.recipe.source_model import DEFAULT_SUITE
 
 if TYPE_CHECKING:
     from builder.cli.subject import PlannedRecipe
@@ -78,6 +80,8 @@ def _text(found: PlannedRecipe, pinned: ImageReference) -> str:
         packages=planned.packages,
         unpack=pinned,
         at=functools.partial(problem_at, found.document.tree(planned.recipe.platform)),
+        trees=planned.trees,
+        pin=functools.partial(_pin, found=found),
     )
     return containerfile(subject, templates=shipped("templates"))
 
@@ -108,12 +112,29 @@ def _pinned(text: str) -> ImageReference | None:
 
 
 def _resolved(found: PlannedRecipe) -> ImageReference:
+    """Debian's own image of the suite, as its registry has it today."""
     archives = found.planned.recipe.archives
-    name = f"docker.io/library/debian:{archives[0].suite if archives else 'stable'}-slim"
-    raise ResolutionError(
-        f"The image that unpacks the packages is not pinned: the digest of {name} is not known",
-        hint=f"name it: --unpack-image {name}@sha256:…",
-    )
+    name = f"docker.io/library/debian:{archives[0].suite if archives else DEFAULT_SUITE}-slim"
+    try:
+        return _pin(ImageReference.parse(name), found)
+    except (ResolutionError, MachineError, BuildError) as error:
+        raise type(error)(
+            f"The image that unpacks the packages cannot be pinned: {error.message}",
+            hint=f"name it: --unpack-image {name}@sha256:…",
+        ) from error
+
+
+def _pin(reference: ImageReference, found: PlannedRecipe) -> ImageReference:
+    """A reference with its digest; its registry is asked where it has none."""
+    if reference.digest is not None:
+        return reference
+    from builder.sources.image import image_door  # noqa: PLC0415 (imports of one command)
+    from builder.stored.pull import find_image  # noqa: PLC0415 (as above)
+
+    workshop, recipe = found.workshop, found.planned.recipe
+    options = workshop.reaching(recipe.insecure)
+    door = image_door(workshop.cache, workshop.freshness, workshop.effects, options)
+    return replace(reference, digest=find_image(reference, recipe.platform, door).top)
 
 
 def _read(path: Path) -> str:

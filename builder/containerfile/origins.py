@@ -22,6 +22,10 @@ class Origin:
     words: str
     nodes: tuple[Node, ...] = field(repr=False)
     known: bool = True
+    links: bool = True
+    """Whether links are copied too, and not made anew."""
+    modes: bool = True
+    """Whether files have the modes of their nodes while the image is built."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +71,7 @@ class _Index:
             for node in origin.nodes:
                 if node.content is not None:
                     self._files.setdefault(_key(node.content), []).append((origin, node))
-                elif node.kind is Kind.SYMLINK:
+                elif node.kind is Kind.SYMLINK and origin.links:
                     self._links.setdefault((node.path, node.target), (origin, node))
 
     def find(self, entry: Entry) -> Taken | None:

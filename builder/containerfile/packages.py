@@ -70,16 +70,22 @@ def additions(files: Sequence[Fetched]) -> tuple[tuple[str, ...], ...]:
 
 def unpacking(files: Sequence[Fetched]) -> tuple[Command, ...]:
     """Prove every file by its checksum, then unpack it; no maintainer script is run."""
-    sums = tuple(f"'{one.locked.sha256}  {one.file}'" for one in files)
     unpack = tuple(
         Command(start=f"dpkg-deb -x {shell_word(one.file)} {shell_word(f'{PACKAGES}/{one.locked.name}')}")
         for one in files
     )
-    proof = (
-        Command(start="printf '%s\\n'", words=sums, end="> SHA256SUMS"),
-        Command(start="sha256sum --check --strict --quiet SHA256SUMS"),
+    return (*proof(files), Command(start=f"mkdir {PACKAGES} /image"), *unpack)
+
+
+def proof(files: Sequence[Fetched]) -> tuple[Command, ...]:
+    """Compare the checksum of every file in :data:`DEBS`."""
+    sums = tuple(f"'{one.locked.sha256}  {one.file}'" for one in files)
+    if not files:
+        return ()
+    return (
+        Command(start="printf '%s\\n'", words=sums, end="> /SHA256SUMS"),
+        Command(start=f"env -C {DEBS} sha256sum --check --strict --quiet /SHA256SUMS"),
     )
-    return (*(proof if files else ()), Command(start=f"mkdir {PACKAGES} /image"), *unpack)
 
 
 def _add(words: Sequence[str]) -> tuple[str, ...]:

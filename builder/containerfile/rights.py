@@ -17,14 +17,13 @@ _SPECIAL = 0o7000
 
 def known_modes(taken: Iterable[Taken], unknown: frozenset[str]) -> dict[str, int]:
     """The modes that files have when they were copied, by path in the image; -1 for those of ``unknown``."""
-    return {
-        one.entry.path: -1
-        if one.entry.path in unknown
-        else one.entry.mode
-        if is_local(one)
-        else one.node.mode
-        for one in taken
-    }
+    return {one.entry.path: _known(one, unknown) for one in taken}
+
+
+def _known(one: Taken, unknown: frozenset[str]) -> int:
+    if one.entry.path in unknown or not one.origin.modes:
+        return -1
+    return one.entry.mode if is_local(one) else one.node.mode
 
 
 def is_local(one: Taken) -> bool:

@@ -13,9 +13,9 @@ _UNITS = (("h", 3600 * 10**9), ("m", 60 * 10**9), ("s", 10**9), ("ms", 10**6), (
 def instructions(config: ImageConfig, base: ImageConfig) -> Iterator[tuple[str, ...]]:
     """Lines of each instruction that makes ``config`` of what the last stage starts ``base`` with."""
     if config.labels != base.labels:
-        yield _pairs("LABEL", config.labels)
+        yield pairs("LABEL", config.labels)
     if config.env != base.env:
-        yield _pairs("ENV", config.env)
+        yield pairs("ENV", config.env)
     if config.workdir != base.workdir:
         yield (f"WORKDIR {instruction_word(config.workdir or '/')}",)
     yield from ((f"EXPOSE {port}",) for port in config.ports if port not in base.ports)
@@ -57,8 +57,9 @@ def missing_form(config: ImageConfig) -> Iterator[tuple[tuple[str, ...], str]]:
             yield key, _UNSAYABLE
 
 
-def _pairs(name: str, pairs: Iterable[tuple[str, str]]) -> tuple[str, ...]:
-    words = [f"{instruction_word(key)}={instruction_word(value)}" for key, value in pairs]
+def pairs(name: str, found: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """Lines of one instruction with all pairs."""
+    words = [f"{instruction_word(key)}={instruction_word(value)}" for key, value in found]
     return _continued(f"{name} ", words)
 
 

@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from builder.containerfile import made, packages, rights, settings
 from builder.containerfile.bundles import bundle_commands
 from builder.containerfile.context import find_context, mode_commands, provide_context
 from builder.containerfile.head import head_lines
+from builder.containerfile.origins import match
 from builder.containerfile.parted import Parted, part
-from builder.containerfile.provision import At, no_form
+from builder.containerfile.provision import At, Pin, Stage, joined, no_form
 from builder.containerfile.script import Run, runs
+from builder.containerfile.sources import local_paths, provide_sources
 from builder.containerfile.takes import IMAGE, Taking, parents, take
 from builder.lock import Lock
 from builder.oci import ImageConfig, ImageReference
 from builder.plan.model import ImagePlan
 from builder.recipe.model import Recipe
 from builder.report.templates import render
+from builder.sources.supply import SourceTree
 from builder.sysroot import Kind, Package
 
 TEMPLATE = "Dockerfile.j2"
+
+
+def _no_pin(reference: ImageReference) -> ImageReference:
+    return reference
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
     """What a Dockerfile is written from. ``unpack``: the pinned image whose tools unpack the packages.
 
-    ``at`` makes a problem of a key of the recipe.
+    ``trees`` are those of the other sources; ``pin`` gives images their digests; ``at`` makes a problem of a
+    key of the recipe.
     """
 
     recipe: Recipe
@@ -37,6 +45,8 @@ class Subject:
     packages: tuple[Package, ...]
     unpack: ImageReference
     at: At
+    trees: Mapping[str, SourceTree] = field(default_factory=dict)
+    pin: Pin = _no_pin
 
 
 def containerfile(subject: Subject, *, templates: Path) -> str:
@@ -50,18 +60,32 @@ def containerfile(subject: Subject, *, templates: Path) -> str:
         raise no_form(subject.at(key, message))
     entries = tuple(entry for layer in plan.layers for entry in layer.entries)
     locked = {one.name: one for one in subject.lock.packages}
-    context = find_context(recipe.path, recipe.installs, (), subject.at)
-    local = provide_context(recipe.installs, context, subject.at)
+    context = find_context(recipe.path, recipe.installs, local_paths(recipe), subject.at)
     unpacked = packages.origins(subject.packages, locked)
-    parted = part(entries, (*unpacked.values(), *local.origins))
+    others = match(entries, unpacked.values())[1]
+    provided = joined(
+        (
+            provide_context(recipe.installs, context, subject.at),
+            provide_sources(
+                recipe,
+                others,
+                subject.trees,
+                context,
+                unpack=str(subject.unpack),
+                ways=(subject.pin, subject.at),
+            ),
+        )
+    )
+    parted = part(entries, (*unpacked.values(), *provided.origins))
     used = parted.origins()
     wanted = packages.fetched(locked[name] for name in sorted(unpacked) if unpacked[name].folder in used)
     values = {
-        "head": head_lines(recipe, plan, context if local.context else None),
+        "head": head_lines(recipe, plan, context if provided.context else None),
         "unpack": str(subject.unpack),
         "additions": packages.additions(wanted),
         "unpacking": _numbered(runs("", packages.unpacking(wanted))),
-        "copies": local.copies,
+        "stages": tuple(_numbered_stage(one) for one in provided.stages),
+        "copies": provided.copies,
         "collecting": _numbered(_collecting(parted, plan.created)),
         "image": IMAGE,
         "instructions": tuple(settings.instructions(plan.config, ImageConfig())),
@@ -96,6 +120,18 @@ def _folders(parted: Parted, taking: Taking) -> list[tuple[str, str]]:
     wanted = {path for path in known if path not in taking.after} | (needed & known.keys())
     inner = wanted - {parent for path in wanted for parent in parents(path)}
     return [(path, str(known[path].reason)) for path in sorted(inner)]
+
+
+def _numbered_stage(stage: Stage) -> dict[str, object]:
+    """A stage for the template: each step is lines or a RUN."""
+    steps: list[tuple[str, object]] = []
+    for step in stage.steps:
+        if isinstance(step, Run):
+            after_run = bool(steps) and steps[-1][0] == "run"
+            steps.append(("run", replace(step, first=not after_run)))
+        else:
+            steps.append(("lines", step))
+    return {"title": stage.title, "start": stage.start, "name": stage.name, "steps": steps}
 
 
 def _numbered(found: Iterable[Run]) -> tuple[Run, ...]:

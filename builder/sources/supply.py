@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.files import Stamp
+from builder.lock import LockedPackage
 from builder.oci import ImageAddress, Platform
 from builder.recipe.source_model import (
     ArchiveSource,
@@ -41,6 +42,8 @@ class SourceTree:
     tree: Sysroot
     key: str
     fresh_until: float = float("inf")
+    locked: tuple[LockedPackage, ...] = ()
+    """Packages of the system that a build stage was run in."""
     stamps: Callable[[], tuple[Stamp, ...]] = tuple
     """Gives the stamps of the machine's files that were looked at so far, as they were then."""
     env: tuple[tuple[str, str], ...] = ()

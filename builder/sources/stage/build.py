@@ -103,6 +103,7 @@ class _Stages:
             tree=left.tree,
             key=f"stage {left.key}",
             fresh_until=min((one.fresh_until for one in used), default=math.inf),
+            locked=task.origin.locked,
         )
 
     def _task(self, stage: StageSource) -> Task:

@@ -58,7 +58,7 @@ _UNWANTED = (
     "/usr/share/bug/",
 )
 _SCRIPTS = ("preinst", "postinst", "prerm", "postrm", "config")
-_POLICY = b"#!/bin/sh\n# A build stage starts no services.\nexit 101\n"
+POLICY = b"#!/bin/sh\n# A build stage starts no services.\nexit 101\n"
 _NO_NAME = re.compile(r"[^a-z0-9+.:-]")
 
 
@@ -111,8 +111,8 @@ def database(packages: tuple[Package, ...]) -> Iterator[tuple[str, bytes, int]]:
     yield f"{_INFO}/format", b"1\n", 0o644
     for package in ordered:
         yield from _info(package)
-    yield "/usr/sbin/policy-rc.d", _POLICY, 0o755
-    yield SCRIPT, _script(ordered), 0o755
+    yield "/usr/sbin/policy-rc.d", POLICY, 0o755
+    yield SCRIPT, configuring_script(ordered), 0o755
 
 
 def _status(package: Package) -> str:
@@ -169,7 +169,8 @@ rm -f /var/log/*.log /var/log/apt/*
 """
 
 
-def _script(packages: list[Package]) -> bytes:
+def configuring_script(packages: list[Package]) -> bytes:
+    """The script that is laid at :data:`SCRIPT`; ``packages`` sorted by name."""
     first = {"base-passwd": 0, "base-files": 1}
     lines = [
         _HEAD,
