@@ -13,7 +13,7 @@ from pathlib import Path
 from builder.containerfile.context import Context
 from builder.containerfile.origins import Origin
 from builder.containerfile.provision import SOURCES, Provision, Stage
-from builder.containerfile.quote import path_form, shell_word, without_wildcards
+from builder.containerfile.quote import path_form, shell_word
 from builder.containerfile.script import Command, comment, runs
 from builder.recipe.source_model import ArchiveSource
 from builder.sysroot import Sysroot
@@ -88,7 +88,7 @@ def provide_archive(source: ArchiveSource, tree: Sysroot, context: Context, unpa
 def _addition(source: ArchiveSource, place: str) -> tuple[str, ...]:
     if source.url:
         return ("# rootlet ignore=add-url", f"ADD {path_form([place.replace('$', '%24'), _FILE])}")
-    return (f"COPY {path_form([without_wildcards(place), _FILE])}",)
+    return (f"COPY {path_form([place, _FILE])}",)
 
 
 def _commands(source: ArchiveSource, place: str) -> Iterator[Command]:

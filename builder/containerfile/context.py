@@ -9,7 +9,7 @@ from pathlib import Path
 
 from builder.containerfile.origins import Origin
 from builder.containerfile.provision import At, Provision, no_form
-from builder.containerfile.quote import path_form, shell_word, without_wildcards
+from builder.containerfile.quote import path_form, plain_part, shell_word
 from builder.containerfile.script import Command, comment
 from builder.plan.model import Entry
 from builder.recipe.model import Install, Owner
@@ -68,12 +68,20 @@ def provide_context(installs: Sequence[Install], context: Context, at: At) -> Pr
             message = "a Dockerfile cannot hold line ends and control characters in a path"
             raise no_form(at(("install", number, "context"), message))
         origins.append(_origin(install, relative))
-        if install.context.is_dir():
-            words = [f"{without_wildcards(relative) or '.'}/", f"{FOLDER}/{relative}/".replace("//", "/")]
-        else:
-            words = [without_wildcards(relative), f"{FOLDER}/{relative}"]
-        copies.append((f"COPY {path_form(words)}",))
+        copies.append((copy_line(relative, FOLDER, folder=install.context.is_dir()),))
     return Provision(origins=tuple(origins), copies=tuple(dict.fromkeys(copies)), context=bool(copies))
+
+
+def copy_line(relative: str, to: str, *, folder: bool) -> str:
+    """The COPY that brings a path of the build context to the same path below ``to``.
+
+    Where its name has a wildcard, the folder around it is copied.
+    """
+    plain = plain_part(relative)
+    if folder or plain != relative:
+        place = f"{to}/{plain}".rstrip("/")
+        return f"COPY {path_form([(plain or '.') + '/', place + '/'])}"
+    return f"COPY {path_form([plain, f'{to}/{plain}'])}"
 
 
 def _origin(install: Install, relative: str) -> Origin:

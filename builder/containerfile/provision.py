@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from builder.containerfile.origins import Origin
-from builder.containerfile.quote import path_form, without_wildcards, writable
+from builder.containerfile.quote import path_form, plain_part, writable
 from builder.containerfile.script import Run
 from builder.errors import Problem, RecipeError
 from builder.oci import ImageReference
@@ -86,7 +86,11 @@ def taken_from(name: str, start: str, tree: Sysroot, entries: Iterable[Entry], w
 
 def _copy(start: str, folder: str, groups: Mapping[str, list[str]]) -> Iterable[tuple[str, ...]]:
     for parent, paths in sorted(groups.items()):
-        words = [path_form([without_wildcards(path)])[1:-1] for path in sorted(paths)]
+        plain = plain_part(parent)
+        if plain != parent or any(plain_part(path) != path for path in paths):
+            yield (f"COPY --from={start} {path_form([f'{plain}/', f'{folder}{plain}/'])}",)
+            continue
+        words = [path_form([path])[1:-1] for path in sorted(paths)]
         lines = [f"    {word}, \\" for word in words]
         yield (f"COPY --from={start} [\\", *lines, f"    {path_form([f'{folder}{parent}/'])[1:-1]}]")
 

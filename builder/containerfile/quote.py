@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Iterable
 
 _PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./~^-]+")
+_WILD = frozenset("*?[")
 _BARE = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")
 
 
@@ -38,6 +39,13 @@ def path_form(paths: Iterable[str]) -> str:
     return exec_form(re.sub(r"([\\$])", r"\\\1", path) for path in paths)
 
 
-def without_wildcards(path: str) -> str:
-    """A source of COPY that stands for itself: ``*``, ``?`` and ``[`` are letters (Go's filepath.Match)."""
-    return re.sub(r"([*?\[])", r"[\1]", path)
+def plain_part(path: str) -> str:
+    """The path itself, or the innermost folder above it whose path has no wildcard (``*``, ``?``, ``[``).
+
+    COPY has no escape for them that every builder knows. "" where that is the top.
+    """
+    names = path.split("/")
+    for count, name in enumerate(names):
+        if not _WILD.isdisjoint(name):
+            return "/".join(names[:count])
+    return path

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from graphlib import TopologicalSorter
 
 from builder.containerfile import archives, images, systems
-from builder.containerfile.context import Context
+from builder.containerfile.context import Context, copy_line
 from builder.containerfile.origins import Origin
 from builder.containerfile.provision import At, Pin, Provision, Stage, no_form, taken_from
 from builder.containerfile.quote import (
     exec_form,
     instruction_word,
     path_form,
+    plain_part,
     shell_word,
-    without_wildcards,
     writable,
 )
 from builder.containerfile.script import Command, Run, comment, runs
@@ -151,14 +151,13 @@ def _files_stage(stage: StageSource, files: Sequence[tuple[int, StageCopy]], aro
     for number, copy in files:
         assert copy.context is not None  # noqa: S101 (the caller chose)
         relative = around.context.relative(copy.context)
-        folder = f"{_FILES}/{number}"
-        if copy.context.is_dir():
-            copies.append((f"COPY {path_form([(without_wildcards(relative) or '.') + '/', folder + '/'])}",))
-            commands += _ignored(stage, number, copy, folder, around)
-        else:
-            copies.append(
-                (f"COPY {path_form([without_wildcards(relative), f'{folder}/{copy.context.name}'])}",)
-            )
+        is_folder = copy.context.is_dir()
+        copies.append((copy_line(relative, f"{_FILES}/{number}", folder=is_folder),))
+        place = f"{_FILES}/{number}/{relative}".rstrip("/")
+        if is_folder:
+            commands += _ignored(stage, number, copy, shell_word(place), around)
+        else:  # under a name that no builder takes for a pattern
+            commands.append(Command(start=f"mv {shell_word(place)} {_FILES}/{number}-file"))
     commands.append(Command(start=f"chmod -R u=rwX,go=rX {_FILES}"))
     commands.append(Command(start=f"find {_FILES} -exec touch -hd @{_COPY_TIME} {{}} +"))
     title = comment(f"What the stage {stage.name} gets of the build context.")
@@ -192,7 +191,7 @@ def _removal(pattern: str, folder: str, key: tuple[str | int, ...], around: Arou
     """The command that removes what a pattern of an ignore file means; RecipeError where none is simple."""
     head, _, tail = pattern.rpartition("/")
     if writable(pattern) and not _WILD.intersection(pattern):
-        return f"rm -rf {shell_word(f'{folder}/{pattern}')}"
+        return f"rm -rf {folder}/{shell_word(pattern)}"
     if writable(pattern) and head in {"", "**"} and not {"\\", "!"}.intersection(tail) and "**" not in tail:
         depth = "" if head else " -maxdepth 1"
         name = shell_word(tail) if _WILD.isdisjoint(tail) else f"'{tail}'"
@@ -203,16 +202,20 @@ def _removal(pattern: str, folder: str, key: tuple[str | int, ...], around: Arou
 
 def _copy(stage: StageSource, number: int, copy: StageCopy, around: Around) -> tuple[str, ...]:
     if copy.context is not None:
-        name, path = f"{stage_name(stage.name)}-files", f"{_FILES}/{number}"
-        folder = copy.context.is_dir()
-        path = path if folder else f"{path}/{copy.context.name}"
+        name, path = f"{stage_name(stage.name)}-files", f"{_FILES}/{number}-file"
+        own, folder = copy.context.name, copy.context.is_dir()
+        path = f"{_FILES}/{number}/{around.context.relative(copy.context)}" if folder else path
     else:
         name, path, folder = _of_source(stage, number, copy, around)
+        own = copy.path.rpartition("/")[2]
+    if plain_part(path) != path:
+        message = f"COPY takes {path!r} for a pattern, in one builder or another"
+        raise no_form(around.at(("sources", stage.name, "copy", number, "src"), message))
     if folder:
         places = [f"{one.rstrip('/')}/" for one in (path, copy.dest)]
         return (f"COPY --from={name} {path_form(places)}",)
-    to = f"{copy.dest.rstrip('/')}/" if copy.into else copy.dest
-    return (f"COPY --from={name} {path_form([without_wildcards(path), to])}",)
+    to = f"{copy.dest.rstrip('/')}/{own}" if copy.into else copy.dest
+    return (f"COPY --from={name} {path_form([path, to])}",)
 
 
 def _of_source(stage: StageSource, number: int, copy: StageCopy, around: Around) -> tuple[str, str, bool]:

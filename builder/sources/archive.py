@@ -21,7 +21,7 @@ from builder.sources.tarstream import Tee, entries, starts_tar
 from builder.sources.zipped import ZipReader
 from builder.sysroot import Kind, Node
 
-FORMAT = 1
+FORMAT = 2
 """Raised when archives are unpacked in another way; trees of another format are made anew."""
 
 MOST_BYTES = 16 << 30

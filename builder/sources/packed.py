@@ -121,7 +121,7 @@ class Packer:
         self._packages[package.name] = package
 
     def add(self, node: Node, chunks: Iterable[bytes] = ()) -> Node:
-        """Add a path; a file's bytes are ``chunks``. A hard link to a file that was added shares its bytes.
+        """Add a path; a file's bytes are ``chunks``. A hard link to a file that was added is that file.
 
         BuildError when the path is there already and not both are folders; of two folders the last counts.
         """
@@ -132,8 +132,12 @@ class Packer:
             )
         if node.kind is Kind.FILE:
             first = self._nodes.get(node.hardlink) if node.hardlink else None
-            shared = first.content if first is not None else None
-            node = replace(node, content=shared or self._write(chunks))
+            if (
+                first is not None and first.content is not None
+            ):  # one file: what the archive says of its second name counts nowhere
+                node = replace(first, path=node.path, hardlink=node.hardlink)
+            else:
+                node = replace(node, content=self._write(chunks))
         self._nodes[node.path] = node
         return node
 

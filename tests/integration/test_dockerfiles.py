@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import subprocess
 import sys
+import tarfile
+import threading
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -20,6 +27,8 @@ pytestmark = [pytest.mark.network, pytest.mark.tools]
 RECIPES = sorted(path.stem for path in (REPOSITORY / "recipes").glob("*.toml"))
 SAMPLE = ("busybox", "caddy", "nginx", "python", "sftp")
 """Of every kind: links, a CA bundle, settings, thousands of paths, accounts and setgid programs."""
+NET_RAW = "\x01\0\0\x02\0\x20" + "\0" * 14
+"""cap_net_raw=ep, as the kernel keeps it."""
 DOCKER_SAMPLE = ("busybox", "memcached", "nginx", "ripgrep", "rsync", "sqlite3")
 
 # Debian's Essential packages: what Debian's own image has besides apt.
@@ -132,3 +141,204 @@ def test_docker_makes_what_rootlet_makes(
     dockerfile = bench.dockerfile(recipe, tmp_path)
     docker.build(dockerfile, tmp_path, tmp_path / "image.tar", buildkit=builder == "buildkit")
     bench.same(recipe, tmp_path / "image.tar")
+
+
+EVERYTHING = r"""schema = 1
+name = "everything"
+entrypoint = ["/opt/prog", "$HOME", "a b", "it's"]
+cmd = ["\"quoted\"", "tab\there"]
+user = "app:adm"
+ports = [8080, "53/udp"]
+env = {{ DOLLAR = "$HOME", QUOTE = 'say "x" \', EMPTY = "", BLANK = "a  b" }}
+
+[image.labels]
+"org.example.words" = "a \"quoted\" $word, it's \\"
+
+[config]
+workdir = "/srv/my app"
+volumes = ["/data", "/with blank"]
+stop_signal = "SIGQUIT"
+healthcheck = {{ test = ["/opt/prog", "check me"], interval = "90s", retries = 2 }}
+
+[users.app]
+uid = 10001
+groups = ["adm"]
+
+[sources.os]
+suite = "trixie"
+packages = ["zlib1g"]
+
+[sources.build]
+type = "stage"
+from = "os"
+copy = [{{ src = "src", dest = "/src", ignore = ["*.tmp", "**/cache", "left/out"] }}]
+workdir = "/src"
+env = {{ GREETING = "hello $USER" }}
+run = [
+    "test ! -e a.tmp && test ! -e deep/cache && test ! -e left/out && test -x tool.sh",
+    "printf '%s\\n' \"$GREETING\" > out.txt\nchmod 640 out.txt",
+    ["cp", "/usr/bin/true", "prog"],
+]
+
+[sources.second]
+type = "stage"
+from = "build"
+copy = [{{ from = "packed", src = "/docs", dest = "/docs" }}]
+user = "nobody"
+run = ["cat /src/deep/keep /docs/readme > /tmp/joined"]
+
+[sources.packed]
+type = "archive"
+path = "packed.tar.xz"
+strip = 1
+
+[sources.zipped]
+type = "archive"
+url = "{server}/zipped.zip"
+sha256 = "{zip_sum}"
+root = "/inner"
+
+[sources.picture]
+type = "image"
+ref = "{image}"
+
+[[install]]
+from = "build"
+path = "/src/prog"
+to = "/opt/prog"
+[[install]]
+from = "build"
+path = "/src/out.txt"
+to = "/etc/out.txt"
+owner = "app:adm"
+[[install]]
+from = "second"
+path = "/tmp/joined"
+to = "/opt/joined"
+mode = "0444"
+[[install]]
+from = "packed"
+path = "/tree"
+to = "/opt/packed"
+[[install]]
+from = "zipped"
+path = "/"
+to = "/opt/zipped"
+[[install]]
+from = "picture"
+path = "/usr/bin/env"
+to = "/opt/env"
+[[install]]
+context = "app/"
+to = "/srv/my app"
+owner = "app"
+[[install]]
+context = "one $file [1].conf"
+to = "/etc/one.conf"
+mode = "0600"
+
+[[file]]
+path = "/etc/odd name's"
+content = "two\nlines"
+[[file]]
+path = "/etc/sticky"
+type = "directory"
+mode = "1770"
+owner = "root:adm"
+[[file]]
+path = "/opt/-dash"
+type = "symlink"
+target = "--help me"
+
+[scan]
+unscannable = "warn"
+fail_on = "none"
+max_database_age = "any"
+"""
+
+
+@pytest.fixture(scope="module")
+def everything(bench: Bench) -> Iterator[tuple[Path, Path]]:
+    """A project with every kind of source, odd names and rights; its folder and its Dockerfile."""
+    folder = bench.folder / "everything"
+    files = {
+        "src/in.txt": "text",
+        "src/a.tmp": "",
+        "src/deep/cache/x": "",
+        "src/deep/keep": "kept\n",
+        "src/left/out": "",
+        "src/tool.sh": "#!/bin/sh\n",
+        "app/main.py": "print()",
+        "app/bin/run": "#!/bin/sh\n",
+        "app/dot/.hidden": "",
+        "one $file [1].conf": "secret",
+    }
+    for path, text in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text)
+    for path in ("src/tool.sh", "app/bin/run"):
+        (folder / path).chmod(0o775)
+    (folder / "app/link").symlink_to("bin/run")
+    _pack(folder / "packed.tar.xz")
+    web = folder / "web"
+    web.mkdir()
+    with zipfile.ZipFile(web / "zipped.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in range(12):
+            info = zipfile.ZipInfo(f"inner/many/{number} x$.txt")
+            info.external_attr = (0o100755 if number % 2 else 0o100644) << 16
+            text = f"{number}\n" * 200 if number else ""
+            archive.writestr(info, text, zipfile.ZIP_STORED if number == 5 else None)
+    handler = partial(SimpleHTTPRequestHandler, directory=str(web))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        text = EVERYTHING.format(
+            server=f"http://127.0.0.1:{server.server_address[1]}",
+            zip_sum=hashlib.sha256((web / "zipped.zip").read_bytes()).hexdigest(),
+            image=bench.unpack,
+        )
+        (folder / "recipe.toml").write_text(text)
+        (folder / ".dockerignore").write_text("web\n*.tar\n")
+        yield folder, bench.dockerfile(folder / "recipe.toml", folder)
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def _pack(path: Path) -> None:
+    """An archive with rights, attributes and names that tools stumble over."""
+
+    with tarfile.open(path, "w:xz", format=tarfile.PAX_FORMAT, errors="surrogateescape") as archive:
+        for name, content, mode in (
+            ("top/tree/ping", b"program", 0o755),
+            ("top/tree/setuid", b"setuid", 0o4755),
+            ("top/tree/blank $x", b"1", 0o640),
+            ("top/tree/fő", b"2", 0o644),
+            ("top/tree/no utf\udcff", b"4", 0o644),
+            ("top/docs/readme", b"read me\n", 0o644),
+        ):
+            info = tarfile.TarInfo(name)
+            info.size, info.mode, info.uid = len(content), mode, 1234
+            if name.endswith("ping"):
+                info.pax_headers = {"SCHILY.xattr.security.capability": NET_RAW}
+            archive.addfile(info, io.BytesIO(content))
+        link = tarfile.TarInfo("top/tree/ping6")
+        link.type, link.linkname = tarfile.LNKTYPE, "top/tree/ping"
+        archive.addfile(link)
+        symlink = tarfile.TarInfo("top/tree/latest")
+        symlink.type, symlink.linkname = tarfile.SYMTYPE, "ping"
+        archive.addfile(symlink)
+
+
+@pytest.mark.parametrize("builder", ["buildah", "classic", "buildkit"])
+def test_every_kind_of_source_in_two_stages(
+    builder: str, everything: tuple[Path, Path], bench: Bench, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    folder, dockerfile = everything
+    image = tmp_path / "image.tar"
+    if builder == "buildah":
+        bench.buildah.build(dockerfile, folder, image)
+    else:
+        docker: engines.Docker = request.getfixturevalue("docker")
+        docker.build(dockerfile, folder, image, buildkit=builder == "buildkit")
+    bench.same(folder / "recipe.toml", image)

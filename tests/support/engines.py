@@ -89,6 +89,7 @@ def buildah() -> Iterator[Buildah]:
     try:
         yield Buildah(folder=folder)
     finally:
+        _unmount(folder)
         subprocess.run(
             ["buildah", "unshare", "rm", "-rf", folder] if os.geteuid() else ["rm", "-rf", folder],
             check=False,

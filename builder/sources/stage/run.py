@@ -30,7 +30,7 @@ from builder.sources.stage.rows import Rows, read_rows, taken, write_rows
 from builder.sources.stage.upkeep import mark_used
 from builder.sysroot import Kind, Node, Sysroot
 
-FORMAT = 1
+FORMAT = 2
 """Raised when stages come out otherwise; what was kept of another format counts as absent."""
 
 _WORTH_KEEPING = 2.0

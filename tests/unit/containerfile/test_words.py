@@ -54,7 +54,10 @@ def test_the_exec_form_is_json_and_nothing_is_expanded_in_it() -> None:
 
 
 def test_sources_of_copies_are_neither_variables_nor_wildcards() -> None:
-    assert quote.path_form([quote.without_wildcards("a$b[1]*")]) == '["a\\\\$b[[]1][*]"]'
+    assert quote.path_form(["a$b\\"]) == '["a\\\\$b\\\\\\\\"]'
+    assert quote.plain_part("a$b/c") == "a$b/c"
+    assert quote.plain_part("a/b[1]/c") == "a"
+    assert quote.plain_part("*.c") == ""
 
 
 def lines(config: ImageConfig, base: ImageConfig | None = None) -> list[str]:

@@ -139,7 +139,7 @@ def test_hard_links_share_bytes_and_names_that_are_not_utf8_stay(tmp_path: Path)
     odd = "na\udcefve"
     payload = tar_of(
         member("./x/a", b"one"),
-        member("./x/b", type_=tarfile.LNKTYPE, link="./x/a"),
+        member("./x/b", type_=tarfile.LNKTYPE, link="./x/a", mode=0o600),
         (tarfile.TarInfo("./x/" + odd), b""),
     )
     tree = tree_of(tmp_path, payload, strip=1).tree
@@ -147,6 +147,7 @@ def test_hard_links_share_bytes_and_names_that_are_not_utf8_stay(tmp_path: Path)
     assert first is not None
     assert second is not None
     assert (second.content, second.hardlink) == (first.content, "/a")
+    assert (second.mode, second.uid, second.xattrs) == (first.mode, first.uid, first.xattrs)
     assert tree.get("/" + odd) is not None
     packed = zip_of(("x/plain", b"1"))
     with_raw_name = packed.replace(b"x/plain", b"x/na\xefve")
