@@ -80,6 +80,7 @@ def _text(found: PlannedRecipe, pinned: ImageReference) -> str:
         packages=planned.packages,
         unpack=pinned,
         at=functools.partial(problem_at, found.document.tree(planned.recipe.platform)),
+        base=planned.base.tree if planned.base is not None else None,
         trees=planned.trees,
         pin=functools.partial(_pin, found=found),
     )

@@ -36,6 +36,7 @@ def origins(packages: Iterable[Package], locked: Mapping[str, LockedPackage]) ->
             nodes=package.nodes,
         )
         for package in packages
+        if package.name in locked
     }
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from builder.containerfile import made, packages, rights, settings
 from builder.containerfile.bundles import bundle_commands
 from builder.containerfile.context import find_context, mode_commands, provide_context
+from builder.containerfile.ground import last_start, with_ground
 from builder.containerfile.head import head_lines
 from builder.containerfile.origins import match
 from builder.containerfile.parted import Parted, part
@@ -22,7 +23,7 @@ from builder.plan.model import ImagePlan
 from builder.recipe.model import Recipe
 from builder.report.templates import render
 from builder.sources.supply import SourceTree
-from builder.sysroot import Kind, Package
+from builder.sysroot import Kind, Package, Sysroot
 
 TEMPLATE = "Dockerfile.j2"
 
@@ -35,8 +36,8 @@ def _no_pin(reference: ImageReference) -> ImageReference:
 class Subject:
     """What a Dockerfile is written from. ``unpack``: the pinned image whose tools unpack the packages.
 
-    ``trees`` are those of the other sources; ``pin`` gives images their digests; ``at`` makes a problem of a
-    key of the recipe.
+    ``base`` is the tree of the image's base, ``trees`` are those of the other sources; ``pin`` gives images
+    their digests; ``at`` makes a problem of a key of the recipe.
     """
 
     recipe: Recipe
@@ -45,6 +46,7 @@ class Subject:
     packages: tuple[Package, ...]
     unpack: ImageReference
     at: At
+    base: Sysroot | None = None
     trees: Mapping[str, SourceTree] = field(default_factory=dict)
     pin: Pin = _no_pin
 
@@ -52,13 +54,9 @@ class Subject:
 def containerfile(subject: Subject, *, templates: Path) -> str:
     """The Dockerfile. RecipeError when the recipe has something that no Dockerfile can say."""
     plan, recipe = subject.plan, subject.recipe
-    if plan.base is not None:
-        raise no_form(
-            subject.at(("image", "base"), "an image over a base is not written as a Dockerfile yet")
-        )
     for key, message in settings.missing_form(plan.config):
         raise no_form(subject.at(key, message))
-    entries = tuple(entry for layer in plan.layers for entry in layer.entries)
+    entries = with_ground((entry for layer in plan.layers for entry in layer.entries), subject.base)
     locked = {one.name: one for one in subject.lock.packages}
     context = find_context(recipe.path, recipe.installs, local_paths(recipe), subject.at)
     unpacked = packages.origins(subject.packages, locked)
@@ -79,6 +77,7 @@ def containerfile(subject: Subject, *, templates: Path) -> str:
     parted = part(entries, (*unpacked.values(), *provided.origins))
     used = parted.origins()
     wanted = packages.fetched(locked[name] for name in sorted(unpacked) if unpacked[name].folder in used)
+    ground = plan.base.config if plan.base is not None else ImageConfig()
     values = {
         "head": head_lines(recipe, plan, context if provided.context else None),
         "unpack": str(subject.unpack),
@@ -88,7 +87,8 @@ def containerfile(subject: Subject, *, templates: Path) -> str:
         "copies": provided.copies,
         "collecting": _numbered(_collecting(parted, plan.created)),
         "image": IMAGE,
-        "instructions": tuple(settings.instructions(plan.config, ImageConfig())),
+        "start": last_start(plan, subject.at),
+        "instructions": tuple(settings.instructions(plan.config, ground)),
     }
     return render(TEMPLATE, folder=templates, values=values)
 

@@ -66,6 +66,14 @@ class Bench:
         )
         return path
 
+    def build(self, builder: str, dockerfile: Path, request: pytest.FixtureRequest, to: Path) -> None:
+        """Build in the folder of the Dockerfile."""
+        if builder == "buildah":
+            self.buildah.build(dockerfile, dockerfile.parent, to)
+            return
+        docker: engines.Docker = request.getfixturevalue("docker")
+        docker.build(dockerfile, dockerfile.parent, to, buildkit=builder == "buildkit")
+
     def same(self, recipe: Path, image: Path, *options: str) -> None:
         """Hold an image against what rootlet would build, times included."""
         done = subprocess.run(
@@ -335,10 +343,51 @@ def test_every_kind_of_source_in_two_stages(
     builder: str, everything: tuple[Path, Path], bench: Bench, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     folder, dockerfile = everything
-    image = tmp_path / "image.tar"
-    if builder == "buildah":
-        bench.buildah.build(dockerfile, folder, image)
-    else:
-        docker: engines.Docker = request.getfixturevalue("docker")
-        docker.build(dockerfile, folder, image, buildkit=builder == "buildkit")
-    bench.same(folder / "recipe.toml", image)
+    bench.build(builder, dockerfile, request, tmp_path / "image.tar")
+    bench.same(folder / "recipe.toml", tmp_path / "image.tar")
+
+
+ON_A_BASE = r"""schema = 1
+packages = ["bc"]
+
+[image]
+name = "calculator"
+base = "{base}"
+
+[image.labels]
+"org.example.kind" = "calculator"
+
+[config]
+entrypoint = ["/usr/bin/bc", "-q"]
+user = "clerk"
+workdir = "/var/tmp"
+
+[users.clerk]
+uid = 4711
+home = "/home/clerk"
+
+[[file]]
+path = "/root/note"
+content = "below a folder that only the base knows the mode of\n"
+
+[[file]]
+path = "/etc/debian_version"
+content = "another\n"
+
+[scan]
+unscannable = "warn"
+fail_on = "none"
+max_database_age = "any"
+"""
+
+
+@pytest.mark.parametrize("builder", ["buildah", "classic", "buildkit"])
+def test_an_image_over_a_base(
+    builder: str, bench: Bench, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(ON_A_BASE.format(base=bench.unpack))
+    dockerfile = bench.dockerfile(recipe, tmp_path)
+    assert f"\nFROM {bench.unpack}\nCOPY --from=image /image/ /\n" in dockerfile.read_text()
+    bench.build(builder, dockerfile, request, tmp_path / "image.tar")
+    bench.same(recipe, tmp_path / "image.tar")
