@@ -115,10 +115,16 @@ def _file_changes(before: Snapshot, after: Snapshot, *, times: bool) -> Iterator
             side = before if other is None else after
             yield FileChange(path=path, before=one, after=other, aspects=(), package=_owner(path, side))
             continue
-        aspects = tuple(name for name in compared if getattr(one, name) != getattr(other, name))
+        aspects = tuple(name for name in compared if _differs(name, one, other))
         if aspects:
             owner = _owner(path, after) or _owner(path, before)
             yield FileChange(path=path, before=one, after=other, aspects=aspects, package=owner)
+
+
+def _differs(name: str, one: FileFacts, other: FileFacts) -> bool:
+    values = getattr(one, name), getattr(other, name)
+    unknown = name == _TIMES and None in values  # a folder that no layer names
+    return values[0] != values[1] and not unknown
 
 
 def _owner(path: str, snapshot: Snapshot) -> str:

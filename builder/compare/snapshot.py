@@ -199,7 +199,7 @@ def _ground_facts(node: Node) -> FileFacts:
         digest=content.sha256 if content is not None else "",
         target=node.target,
         xattrs=tuple(sorted(node.xattrs)),
-        mtime=node.mtime,
+        mtime=node.mtime or None,  # a folder that no layer of the base names has none
     )
 
 
