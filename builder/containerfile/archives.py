@@ -70,7 +70,7 @@ def provide_archive(source: ArchiveSource, tree: Sysroot, context: Context, unpa
         title=comment(words),
         start=unpack,
         name=name,
-        steps=(_addition(source, place), *runs("", _commands(source, place))),
+        steps=(_addition(source, place), *runs("", commands(source, place))),
     )
     folder = f"{SOURCES}/{source.name}"
     root = source.root.rstrip("/")
@@ -91,7 +91,8 @@ def _addition(source: ArchiveSource, place: str) -> tuple[str, ...]:
     return (f"COPY {path_form([place, _FILE])}",)
 
 
-def _commands(source: ArchiveSource, place: str) -> Iterator[Command]:
+def commands(source: ArchiveSource, place: str) -> Iterator[Command]:
+    """Prove the archive and unpack it into :data:`TREE`; ``place`` ends as its name does."""
     if source.sha256:
         yield Command(start=f"echo '{source.sha256}  {_FILE}' > /SHA256SUMS")
         yield Command(start="sha256sum --check --strict --quiet /SHA256SUMS")

@@ -24,7 +24,7 @@ _COLUMNS = 104
 _RECORDS = frozenset({ReasonKind.METADATA, ReasonKind.CACHE})
 """Made for programs."""
 MOST_EMBEDDED = 4 << 20
-"""Bytes of a stored file that is embedded because no line can say its name."""
+"""Bytes of a source that nobody can fetch, and that are embedded therefore."""
 ARCHIVE = "/made.tar.gz"
 _ENCODED = "/made.base64"
 
