@@ -407,6 +407,29 @@ def test_real_scripts(tmp_path: Path, case: str) -> None:
     assert unrecognised(found) == []
 
 
+LOADERS = """#!/bin/sh
+set -e
+LOADERS_DIR=/usr/lib/x86_64-linux-gnu/gdk-pixbuf-2.0/2.10.0/loaders
+if [ -d $LOADERS_DIR ]; then
+    /usr/lib/x86_64-linux-gnu/gdk-pixbuf-2.0/gdk-pixbuf-query-loaders \\
+        $(find $LOADERS_DIR -name *.so 2> /dev/null | LC_ALL=C sort) \\
+    > /usr/lib/x86_64-linux-gnu/gdk-pixbuf-2.0/2.10.0/loaders.cache || true
+fi
+if which update-mime-database >/dev/null 2>&1; then
+    update-mime-database /usr/share/mime
+fi
+"/usr/lib/x86_64-linux-gnu/glib-2.0/glib-compile-schemas" /usr/share/glib-2.0/schemas || true
+"""
+
+
+def test_what_rules_make_is_no_loss(tmp_path: Path) -> None:
+    folder = "/usr/lib/x86_64-linux-gnu/gdk-pixbuf-2.0/2.10.0/loaders"
+    found = script(tmp_path, LOADERS, {folder: Dir(), f"{folder}/a.so": CONF})
+    assert unrecognised(found) == []
+    assert [one for one in found.scripts if one.not_made] == []
+    assert not [node for node in found.nodes if node.path.endswith("loaders.cache")]
+
+
 def test_contents_are_known(tmp_path: Path) -> None:
     found = script(tmp_path, POSTGRESQL, {"/var/lib/postgresql": Dir()})
     assert found.contents == {"/etc/root.crt": b"This is a dummy root certificate.\n"}

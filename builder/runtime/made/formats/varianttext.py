@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from builder.runtime.made.formats.variant import Variant, end_of_type, is_type, members
+from builder.runtime.made.formats.variantpattern import common
 
 _TOKEN = re.compile(
     r"""[ \t\n\v\f\r]*(?:
@@ -67,7 +68,7 @@ def parse(text: str, kind: str) -> Any:
 
 
 class _Node:
-    """A value of which the type is not known yet: ``pattern`` is what is known of it (see _merge)."""
+    """A value of which the type is not known yet: ``pattern`` says what is (variantpattern.py)."""
 
     pattern: str
 
@@ -184,7 +185,7 @@ class _Array(_Node):
 
     @property
     def pattern(self) -> str:  # type: ignore[override]
-        return f"Ma{_common(self.children)}"
+        return f"Ma{common(child.pattern for child in self.children)}"
 
     def plain(self, kind: str) -> list[Any]:
         if not kind.startswith("a"):
@@ -218,7 +219,7 @@ class _Dictionary(_Node):
     def pattern(self) -> str:  # type: ignore[override]
         if not self.pairs:
             return "Ma{**}"
-        key = _common(tuple(pair[0] for pair in self.pairs)).lstrip("M")[:1]
+        key = common(pair[0].pattern for pair in self.pairs).lstrip("M")[:1]
         if key not in _KEYS:
             raise ValueError("the keys of a dictionary must be of a basic type")
         # As GLib does it: the first value tells the type.
@@ -345,61 +346,6 @@ class _Reader:
         if self.kind == "type":  # brackets that end what it stands in may follow without a space
             self.token = self.token[: end_of_type(self.token, 0)]
             self._at = match.start("type") + len(self.token)
-
-
-def _common(nodes: tuple[_Node, ...]) -> str:
-    """The pattern of every element; "*" where there is none. ValueError when they have nothing in common."""
-    if not nodes:
-        return "*"
-    pattern = nodes[0].pattern
-    for node in nodes[1:]:
-        pattern = _merge(pattern, node.pattern)
-    return pattern
-
-
-def _merge(left: str, right: str) -> str:
-    """What fits both patterns: types in which * is any type, M any number of m, N a number, S a text.
-
-    ValueError when nothing does.
-    """
-    out = ""
-    while left and right:
-        if left[0] == right[0]:
-            out, left, right = out + left[0], left[1:], right[1:]
-        elif (step := _narrow(left, right)) is not None:
-            out, left, right = out + step[0], step[1], step[2]
-        elif (step := _narrow(right, left)) is not None:
-            out, left, right = out + step[0], step[2], step[1]
-        else:
-            break
-    if left or right:
-        raise ValueError("the elements have no type in common")
-    return out
-
-
-def _narrow(open_one: str, other: str) -> tuple[str, str, str] | None:
-    """Let the first letter of ``open_one`` be what ``other`` says: the letters for both, and what is left."""
-    first, second = open_one[0], other[0]
-    if first == "*" and second != ")":
-        end = _end_of_pattern(other)
-        return other[:end], open_one[1:], other[end:]
-    if first == "M" and second != "*":
-        return ("m", open_one, other[1:]) if second == "m" else ("", open_one[1:], other)
-    if (first == "N" and second in "ynqiuxthd") or (first == "S" and second in "sog"):
-        return second, open_one[1:], other[1:]
-    return None
-
-
-def _end_of_pattern(pattern: str) -> int:
-    at, depth = 0, 0
-    while pattern[at : at + 1] in ("a", "m", "M"):
-        at += 1
-    while at < len(pattern):
-        depth += (pattern[at] in "({") - (pattern[at] in ")}")
-        at += 1
-        if depth <= 0:
-            break
-    return at
 
 
 def _unescaped(match: re.Match[str]) -> str:

@@ -10,6 +10,7 @@ from builder.sources.debian.configure.language import SHELL_COMMANDS
 from builder.sources.debian.configure.model import Diversion
 from builder.sources.debian.configure.options import read_arguments
 from builder.sources.debian.configure.people import PEOPLE_COMMANDS
+from builder.sources.debian.configure.redirect import MADE_LATER
 from builder.sources.debian.configure.shell import Handler, Shell
 from builder.sources.debian.configure.web import WEB_COMMANDS
 
@@ -23,15 +24,8 @@ mount umount update-passwd shadowconfig update-shells add-shell remove-shell
 """Services, the kernel, security modules, byte code (made on use), the library cache (made by rootlet)."""
 
 _INDEXES = {
-    "update-mime-database": "the MIME database",
     "update-mime": "/etc/mailcap",
     "update-desktop-database": "the desktop database",
-    "update-icon-caches": "icon caches",
-    "gtk-update-icon-cache": "icon caches",
-    "glib-compile-schemas": "compiled GSettings schemas",
-    "gdk-pixbuf-query-loaders": "the list of gdk-pixbuf loaders",
-    "gio-querymodules": "the list of GIO modules",
-    "gtk-query-immodules-3.0": "the list of GTK input methods",
     "fc-cache": "the font cache",
     "mandb": "the index of manual pages",
     "locale-gen": "compiled locales",
@@ -58,6 +52,18 @@ _INDEXES = {
     "journalctl": "the index of messages",
     "jar_cache": "the class archive of Java",
 }
+
+
+_MADE_BY_RULES = """
+update-mime-database glib-compile-schemas gdk-pixbuf-query-loaders gtk-query-immodules-2.0
+gtk-query-immodules-3.0 gio-querymodules update-icon-caches gtk-update-icon-cache gtk-update-icon-cache-3.0
+"""
+"""What these write is made where something needs it (runtime/made/); lists of GIO and icons nothing needs."""
+
+
+def _made_later(shell: Shell, _: list[str]) -> Verdict:
+    shell.write(MADE_LATER)
+    return True
 
 
 def _index(what: str) -> Handler:
@@ -91,6 +97,7 @@ def divert(shell: Shell, arguments: list[str]) -> Verdict:
 
 COMMANDS: dict[str, Handler] = {
     **dict.fromkeys(_WITHOUT_MEANING.split(), lambda _, __: True),
+    **dict.fromkeys(_MADE_BY_RULES.split(), _made_later),
     **{name: _index(what) for name, what in _INDEXES.items()},
     **SHELL_COMMANDS,
     **FILE_COMMANDS,

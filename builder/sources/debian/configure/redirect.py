@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from builder.shell.syntax import Redirect
+from builder.shell.syntax import UNKNOWN, Redirect
 from builder.sources.debian.configure.conditions import Verdict
 from builder.sources.debian.configure.expand import expand_text
 
 if TYPE_CHECKING:
     from builder.sources.debian.configure.shell import Shell
 
+MADE_LATER = f"{UNKNOWN}made by a rule"
+"""Output of a program whose file rootlet makes itself: it is no loss that its text is not known here."""
 _QUIET = ("/dev/",)
 
 
@@ -41,6 +43,8 @@ def redirected(shell: Shell, redirects: Iterable[Redirect], action: Callable[[],
 
 
 def _write_file(shell: Shell, path: str, text: str, *, append: bool) -> None:
+    if text == MADE_LATER:
+        return
     system = shell.system
     if not system.knows(path):
         shell.unclear()

@@ -25,7 +25,7 @@ from builder.sources.debian.configure.model import (
 )
 from builder.sysroot import Content, Kind, Node, Package, Sysroot
 
-FORMAT = 7
+FORMAT = 8
 """Raised when what scripts come to changes; answers of another format count as absent."""
 
 
