@@ -48,6 +48,14 @@ def render_lint(report: LintReport, form: str, *, colour: bool) -> str:
     """The report in the form that was asked for."""
     from builder.report.lint import render_lint_json, render_lint_table  # noqa: PLC0415 (as above)
 
+    if form == "sarif":
+        from builder.report.sarif import lint_sarif  # noqa: PLC0415 (one format's)
+
+        return lint_sarif(report)
+    if form not in {"table", "json"}:
+        raise click.UsageError(
+            f"--format {form} is for images; of recipes and Dockerfiles there are table, json, sarif"
+        )
     return render_lint_json(report) if form == "json" else render_lint_table(report, colour=colour)
 
 

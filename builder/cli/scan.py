@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -18,17 +16,14 @@ from builder.cli.values import AGE, SEVERITY
 from builder.oci import Platform
 from builder.recipe.model import ScanPolicy, Severity, Unscannable
 
+FORMATS = ("table", "json", "sarif", "junit", "gitlab", "markdown", "html", "openvex")
 _BLOCK = 512
 """Pieces of a report that are written at a time."""
-if TYPE_CHECKING:
-    from builder.scan.model import ScanReport, Verdict
 
 
 @click.command("scan")
 @click.argument("reference")
-@click.option(
-    "--format", "form", type=click.Choice(["table", "json", "openvex"]), default="table", show_default=True
-)
+@click.option("--format", "form", type=click.Choice(FORMATS), default="table", show_default=True)
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the report to a file."
 )
@@ -104,6 +99,7 @@ def command(  # noqa: PLR0913 (one parameter for each option)
 
     Exit code 0: nothing at or above the limit is known. 5: something is. 8: it could not be judged.
     """
+    from builder.cli.formats import Look, rendered  # noqa: PLC0415 (imports of one command)
     from builder.cli.terms import make_terms  # noqa: PLC0415
     from builder.scan.database import Database  # noqa: PLC0415
     from builder.scan.gate import enforce, judge  # noqa: PLC0415
@@ -130,22 +126,9 @@ def command(  # noqa: PLR0913 (one parameter for each option)
     with Database.open(*places) as data:
         report = scan_reference(reference, data, question, platform=wanted, reach=reach(images))
     verdict = judge(report, terms)
-    _write(_rendered(form, report, verdict, now, colour=output is None and machine.colour()), output)
+    look = Look(now=now, colour=output is None and machine.colour(), recipe=recipe_file)
+    _write(rendered(form, report, verdict, look), output)
     enforce(report, verdict)
-
-
-def _rendered(
-    form: str, report: ScanReport, verdict: Verdict, now: dt.datetime, *, colour: bool
-) -> Iterable[str]:
-    from builder.report.scan import render_json, render_table  # noqa: PLC0415 (imports of one command)
-
-    if form == "json":
-        return render_json(report, verdict)
-    if form == "openvex":
-        from builder.scan.vex import write_vex  # noqa: PLC0415 (imports of one format)
-
-        return (write_vex(replace(report, findings=verdict.findings), author="rootlet", now=now),)
-    return (render_table(report, verdict, colour=colour),)
 
 
 def _write(pieces: Iterable[str], output: Path | None) -> None:

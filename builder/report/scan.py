@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 from builder.inventory.model import Component, Inventory
+from builder.policy.model import Breach
 from builder.recipe.model import Ignore, Severity
 
 _COLOURS = {
@@ -197,6 +198,14 @@ class Judgement(Protocol):
         """With waivers marked."""
 
     @property
+    def over_limit(self) -> Sequence[FindingRow]:
+        """Those that stop it."""
+
+    @property
+    def breaches(self) -> Sequence[Breach]:
+        """Where it is not what the policy asks for."""
+
+    @property
     def unjudged(self) -> tuple[str, ...]:
         """Why parts could not be judged."""
 
@@ -348,12 +357,16 @@ def ecosystems(inventory: Inventory) -> dict[str, int]:
     return dict(Counter(component.kind.value for component in inventory.components))
 
 
-def _data(databases: Iterable[DataSource]) -> list[str]:
-    return [
+def described(one: DataSource) -> str:
+    """One source of the data, in words."""
+    return (
         f"data: {one.ecosystem} of {one.date:%Y-%m-%d} ({_age(one.age)}"
         f"{', a partial cut' if one.partial else ''}), {one.records:,} records from {clean(one.source)}"
-        for one in databases
-    ] or ["data: none"]
+    )
+
+
+def _data(databases: Iterable[DataSource]) -> list[str]:
+    return [described(one) for one in databases] or ["data: none"]
 
 
 def _listed(title: str, lines: Iterable[str]) -> list[str]:
@@ -365,6 +378,11 @@ def _verdict(verdict: Judgement, *, colour: bool) -> list[str]:
     word, paint = ("passed", "\x1b[32m") if verdict.passed else ("not passed", "\x1b[31m")
     title = f"{paint}{word}{_PLAIN}" if colour else word
     return [title, *(f"  {clean(reason)}" for reason in verdict.reasons)]
+
+
+def counted(findings: Iterable[FindingRow]) -> list[tuple[str, int]]:
+    """Severity words with their number of findings that are not waived, worst first."""
+    return [(severity.name.lower(), count) for severity, count in _counts(findings)]
 
 
 def _counts(findings: Iterable[FindingRow]) -> list[tuple[Severity, int]]:

@@ -19,4 +19,12 @@ def render(name: str, *, folder: Path, values: Mapping[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["cell"] = _cell
     return environment.get_template(name).render(values)
+
+
+def _cell(text: str) -> str:
+    """A text that cannot break out of a cell or a line of Markdown, nor start a tag."""
+    for letter in ("\\", "|", "`", "[", "]", "<", ">", "*", "_"):
+        text = text.replace(letter, f"\\{letter}")
+    return text
