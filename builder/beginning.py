@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.errors import ResolutionError
@@ -11,7 +12,7 @@ from builder.lock import Lock
 from builder.recipe.model import Recipe
 from builder.runtime.rulebook import Rule
 from builder.sources.stage.options import StageRecipe
-from builder.sources.supply import SourceTree, Supply, supply
+from builder.sources.supply import SourceTree, Supply, address_inputs, source_inputs, supply
 from builder.sysroot import Package, Sysroot
 from builder.workshop import Workshop
 
@@ -98,3 +99,22 @@ def begin(recipe: Recipe, workshop: Workshop, rules: tuple[Rule, ...]) -> Beginn
         rules=rules,
         base=base,
     )
+
+
+def inputs_of(recipes: tuple[Recipe, ...], workshop: Workshop) -> tuple[Path, ...]:
+    """Every file of this machine that decides the result, besides the cache; links, and where they lead."""
+    found: list[Path] = []
+    for recipe in recipes:
+        extras = (one.context for test in recipe.tests for one in test.files if one.context is not None)
+        bases = address_inputs(recipe.base) if recipe.base is not None else ()
+        for path in (*recipe.inputs, *bases, *extras):
+            found += (path, path.resolve())
+        found += source_inputs(recipe.sources, recipe.written)
+        for install in recipe.installs:
+            if install.context is not None:
+                found += (install.context, *sorted(install.context.rglob("*")))
+    if workshop.mirrors is not None:
+        found.append(Path(workshop.mirrors.origin))
+    found += sorted(workshop.database.glob("*"))
+    found.append(workshop.database)
+    return tuple(dict.fromkeys(found))

@@ -33,7 +33,7 @@ from builder.sources.debian.archive import DebianArchive, acquire, archive_state
 from builder.sources.debian.configure.lay import lay
 from builder.sources.debian.configure.remember import configured
 from builder.sources.local import LocalFiles, local_files, with_configuration
-from builder.sources.supply import SourceTree, address_inputs, source_inputs
+from builder.sources.supply import SourceTree
 from builder.sources.underlay import underlaid
 from builder.staging import staging
 from builder.sysroot import Content, Package, Sysroot
@@ -326,25 +326,6 @@ def _remembering(planned: tuple[Planned, ...]) -> Iterator[None]:
             lines.append(f"\n  and {len(warnings) - _MOST_NOTES} more notes: rootlet plan")
         error.hint = "".join([error.hint or "", *lines])
         raise
-
-
-def inputs_of(recipes: tuple[Recipe, ...], workshop: Workshop) -> tuple[Path, ...]:
-    """Every file of this machine that decides the result, besides the cache; links, and where they lead."""
-    found: list[Path] = []
-    for recipe in recipes:
-        extras = (one.context for test in recipe.tests for one in test.files if one.context is not None)
-        bases = address_inputs(recipe.base) if recipe.base is not None else ()
-        for path in (*recipe.inputs, *bases, *extras):
-            found += (path, path.resolve())
-        found += source_inputs(recipe.sources, recipe.written)
-        for install in recipe.installs:
-            if install.context is not None:
-                found += (install.context, *sorted(install.context.rglob("*")))
-    if workshop.mirrors is not None:
-        found.append(Path(workshop.mirrors.origin))
-    found += sorted(workshop.database.glob("*"))
-    found.append(workshop.database)
-    return tuple(dict.fromkeys(found))
 
 
 def _staging_parent(recipe: Recipe, workshop: Workshop) -> Path:

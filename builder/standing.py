@@ -17,7 +17,7 @@ from builder.image.referrers import Attachment, attach
 from builder.image.write import Image
 from builder.oci import Descriptor, ImageReference
 from builder.publish import Publication, publish
-from builder.recipe.model import Output, OutputKind, ScanPolicy
+from builder.recipe.model import ImagePolicy, Output, OutputKind, ScanPolicy
 from builder.registry.name import locate
 from builder.sbom import cyclonedx, spdx
 from builder.sbom.bill import Bill
@@ -25,7 +25,8 @@ from builder.sbom.image import bill_of, identity_of
 from builder.scan.database import Database
 from builder.scan.gate import Candidate, Terms, approve
 from builder.scan.model import ApprovedImage, ScanReport
-from builder.scan.subject import Question, scan_image
+from builder.scan.subject import Question, hardening_of, scan_image
+from builder.scan.vex import read_vex
 from builder.sources.image import image_door
 from builder.staging import staging
 from builder.stored.blobs import BlobSource, open_blobs, read_json_blob, read_section
@@ -33,6 +34,8 @@ from builder.stored.manifest import INDEX_TYPES, parse_index, reference_name
 from builder.stored.pull import ImageDoor
 from builder.stored.read import StoredImage, open_image
 from builder.workshop import Workshop
+
+_ANY_IMAGE = ImagePolicy()
 
 
 class BillKind(enum.Enum):
@@ -44,10 +47,15 @@ class BillKind(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Push:
-    """Where an image goes, what it is judged by, and the bills that are attached to it."""
+    """Where an image goes, what it is judged by, and the bills that are attached to it.
+
+    ``policy`` is of findings, ``image`` of what it may be at all; ``vex`` are files of OpenVEX statements.
+    """
 
     references: tuple[ImageReference, ...]
     policy: ScanPolicy
+    image: ImagePolicy = _ANY_IMAGE
+    vex: tuple[Path, ...] = ()
     bills: tuple[BillKind, ...] = ()
 
 
@@ -59,7 +67,7 @@ def push_standing(path: Path, name: str, push: Push, workshop: Workshop) -> Desc
     """
     source = open_blobs(path)
     descriptor = _named(source, path, name)
-    approved, images = _approved(path, source, descriptor, push.policy, workshop)
+    approved, images = _approved(path, source, descriptor, push, workshop)
     door = image_door(workshop.cache, workshop.freshness, workshop.effects, workshop.registries)
     tags: dict[str, list[str]] = {}
     for reference in push.references:
@@ -128,7 +136,7 @@ def _named(source: BlobSource, path: Path, name: str) -> Descriptor:
 
 
 def _approved(
-    path: Path, source: BlobSource, descriptor: Descriptor, policy: ScanPolicy, workshop: Workshop
+    path: Path, source: BlobSource, descriptor: Descriptor, push: Push, workshop: Workshop
 ) -> tuple[ApprovedImage, tuple[Image, ...]]:
     manifests: tuple[Descriptor, ...] = (descriptor,)
     if descriptor.media_type in INDEX_TYPES:
@@ -139,7 +147,8 @@ def _approved(
             stored = open_image(path, name=str(manifest.digest))
             subject = f"{path} ({stored.config.platform})"
             workshop.progress.step(f"scan {subject}")
-            report = scan_image(stored, database, Question(subject=subject, now=workshop.now()))
+            question = Question(subject=subject, now=workshop.now(), hardening=hardening_of(push.image))
+            report = scan_image(stored, database, question)
             diff_ids = tuple(layer.diff_id for layer in stored.layers)
             image = _image(stored, path, report)
             candidates.append(Candidate(image=image, report=report, read=diff_ids))
@@ -147,7 +156,12 @@ def _approved(
         tuple(candidates),
         layout=path,
         descriptor=descriptor,
-        terms=Terms(scan=policy, today=workshop.now().date()),
+        terms=Terms(
+            scan=push.policy,
+            today=workshop.now().date(),
+            image=push.image,
+            statements=read_vex(push.vex),
+        ),
     )
     return approved, tuple(candidate.image for candidate in candidates)
 

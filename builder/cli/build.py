@@ -202,8 +202,9 @@ def _build_anew(
     path: Path, wanted: _Wanted, display: Progress, show: Show
 ) -> tuple[Built, tuple[Stamp, ...]]:
     """The finished build and the stamps of its inputs; no stamps where the calendar has a say in them."""
+    from builder.beginning import inputs_of  # noqa: PLC0415 (as above)
     from builder.cli.workshop import MachineOptions, load_recipe, make_workshop, uses_given  # noqa: PLC0415 (the whole house: a build that has nothing to do never gets here)
-    from builder.pipeline import build_image, inputs_of  # noqa: PLC0415 (as above)
+    from builder.pipeline import build_image  # noqa: PLC0415 (as above)
 
     document = load_recipe(path, wanted.laid_over)
     recipes = tuple(_laid_over(document.recipe(platform), wanted) for platform in document.platforms)

@@ -11,7 +11,7 @@ import click
 from builder.cli.options import archive_options, database_option, progress_display, progress_options
 from builder.cli.values import AGE, SEVERITY
 from builder.oci import ImageAddress, ImagePlace, ImageReference
-from builder.recipe.model import ScanPolicy, Unscannable
+from builder.recipe.model import ImagePolicy, Recipe, ScanPolicy, Unscannable
 
 
 @click.command("push")
@@ -20,7 +20,7 @@ from builder.recipe.model import ScanPolicy, Unscannable
 @click.option(
     "--recipe",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Judge by this recipe's [scan], with its waivers.",
+    help="Judge by this recipe's [scan] and [policy], with its waivers.",
 )
 @click.option("--fail-on", type=SEVERITY, help="Least severity that fails [high].")
 @click.option("--only-fixed", is_flag=True, default=None, help="Count only findings that an update mends.")
@@ -60,7 +60,14 @@ def command(context: click.Context, /, **options: Any) -> None:
     try:
         workshop = make_workshop(machine, display)
         bills = tuple(BillKind(text) for text in options["bills"])
-        push = Push(references=references, policy=_policy(context, options), bills=bills)
+        recipe = _recipe(options["recipe"])
+        push = Push(
+            references=references,
+            policy=_policy(context, options, recipe.scan if recipe is not None else ScanPolicy()),
+            image=recipe.policy if recipe is not None else ImagePolicy(),
+            vex=recipe.scan.vex if recipe is not None else (),
+            bills=bills,
+        )
         descriptor = push_standing(path, name, push, workshop)
     finally:
         display.close()
@@ -94,15 +101,18 @@ def _reference(text: str) -> ImageReference:
     return reference
 
 
-def _policy(context: click.Context, options: dict[str, Any]) -> ScanPolicy:
-    """The recipe's policy, or the usual one, with what the command line says laid over it."""
-    policy = ScanPolicy()
-    if options["recipe"] is not None:
-        from builder.cli.options import recipe_request  # noqa: PLC0415 (only with a recipe)
-        from builder.cli.workshop import load_recipe  # noqa: PLC0415 (as above)
+def _recipe(path: Path | None) -> Recipe | None:
+    if path is None:
+        return None
+    from builder.cli.options import recipe_request  # noqa: PLC0415 (only with a recipe)
+    from builder.cli.workshop import load_recipe  # noqa: PLC0415 (as above)
 
-        document = load_recipe(options["recipe"], recipe_request((), (), ()))
-        policy = document.recipe(document.platforms[0]).scan
+    document = load_recipe(path, recipe_request((), (), ()))
+    return document.recipe(document.platforms[0])
+
+
+def _policy(context: click.Context, options: dict[str, Any], policy: ScanPolicy) -> ScanPolicy:
+    """``policy`` with what the command line says laid over it."""
     given = click.core.ParameterSource.COMMANDLINE
     said = {
         key: options[key]

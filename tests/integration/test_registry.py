@@ -15,12 +15,27 @@ import pytest
 from builder.image.layout import publish_layout
 from builder.image.write import write_index
 from builder.oci import Platform
+from builder.stored.read import open_image
+from builder.stored.tree import flatten
 from tests.support.images import demo_layer, foreign_layout, layer_of, member, plain, plan_of, tar_of, write
 from tests.support.osv import record, write_export
 from tests.support.registry import PASSWORD, USER, real_registry
 from tests.support.tools import need, rootlet
 
 pytestmark = pytest.mark.tools
+OVER = """schema = 1
+name = "over"
+entrypoint = ["/opt/x"]
+[image]
+platforms = ["linux/amd64"]
+base = "{base}"
+[[install]]
+context = "hello"
+to = "/opt/hello"
+[scan]
+unscannable = "warn"
+max_database_age = "any"
+"""
 RELEASE = b'ID=debian\nVERSION_ID="13"\n'
 
 
@@ -133,7 +148,8 @@ def test_certificate_that_nobody_vouches_for_is_refused(place: Place) -> None:
 def test_storage_is_read_too(tmp_path: Path) -> None:
     need("skopeo")
     layout = foreign_layout(
-        tmp_path / "image", [tar_of(member("etc/os-release", RELEASE)), tar_of(member("opt/x", b"x"))]
+        tmp_path / "image",
+        [tar_of(member("etc/os-release", RELEASE)), tar_of(member("opt/x", b"x", mode=0o755))],
     )
     name = f"localhost/rootlet-{hashlib.sha256(str(tmp_path).encode()).hexdigest()[:12]}:1"
     copy = ["skopeo", "copy", "--quiet", f"oci:{layout}", f"containers-storage:{name}"]
@@ -145,6 +161,15 @@ def test_storage_is_read_too(tmp_path: Path) -> None:
         for _ in range(2):
             out = rootlet("sbom", f"storage:{name}", cwd=tmp_path, environment=environment).stdout
             assert '"bomFormat"' in out
+        (tmp_path / "r.toml").write_text(OVER.format(base=f"storage:{name}"))
+        (tmp_path / "hello").write_text("hello")
+        write_export(tmp_path / "osv", [record("DEBIAN-CVE-2026-1", "bash", fixed=None)])
+        rootlet("database", "import", "-q", "osv", cwd=tmp_path, environment=environment)
+        build = ("build", "-q", "--no-test", "r.toml")
+        rootlet(*build, cwd=tmp_path, environment=environment)
+        made, base = open_image(tmp_path / "dist/over"), open_image(layout)
+        assert [one.diff_id for one in made.layers[:2]] == [one.diff_id for one in base.layers]
+        assert flatten(made)["/opt/hello"].layer == 2
         rootlet("sbom", "storage:nothing-of-this-name", cwd=tmp_path, environment=environment, status=3)
     finally:
         tool = shutil.which("buildah") or shutil.which("podman")

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 import builder.pipeline
+from builder.beginning import inputs_of
 from builder.engine.command import MachineRunner
 from builder.errors import ResolutionError, SmokeError
 from builder.files import Stamp, stamp
 from builder.lock import Extra, LockedPackage
 from builder.oci import Platform
-from builder.pipeline import inputs_of, lock_sources
+from builder.pipeline import lock_sources
 from builder.progress import Silent
 from builder.recipe.model import Install, Recipe
 from builder.recipe.source_model import DebianSource
