@@ -59,14 +59,16 @@ class Found:
 
 
 def packed(paths: Iterable[str]) -> bytes:
-    """Pack a list of paths: a tree of thousands of packages lists hundreds of thousands of them."""
-    return zlib_ng.compress("\n".join(paths).encode("utf-8", "surrogateescape"), 1)
+    """Pack a list of paths, b"" for none: a large tree lists hundreds of thousands of them."""
+    text = "\n".join(paths).encode("utf-8", "surrogateescape")
+    return zlib_ng.compress(text, 1) if text else b""
 
 
 def unpacked(paths: bytes) -> list[str]:
     """Give the paths that :func:`packed` packed."""
-    text = zlib_ng.decompress(paths).decode("utf-8", "surrogateescape")
-    return text.split("\n") if text else []
+    if not paths:
+        return []
+    return zlib_ng.decompress(paths).decode("utf-8", "surrogateescape").split("\n")
 
 
 NOTHING = Found()

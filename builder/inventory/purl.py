@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 
 from builder.inventory.model import Component, ComponentKind, Distribution
 
-_KINDS = {kind.value: kind for kind in ComponentKind}
+_KINDS = {**{kind.value: kind for kind in ComponentKind}, "bitnami": ComponentKind.GENERIC}
+"""Kinds by type; Bitnami's are programs in builds of their own, known by their bills of materials."""
 _MAX = 4096
 _DASHES = re.compile(r"[-_.]+")
 _SOURCE_SUFFIX = ".src.rpm"

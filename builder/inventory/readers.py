@@ -14,7 +14,7 @@ from builder.inventory.locks import node, others
 from builder.inventory.locks import python as python_locks
 from builder.inventory.programs import java_release
 from builder.inventory.python import python_egg, python_metadata, python_record
-from builder.inventory.rpm.database import rpm_database, rpm_journal
+from builder.inventory.rpm.database import rpm_database, rpm_journal, rpm_manifest
 from builder.inventory.sbom import bill_of_materials, is_sbom
 
 _RPM = ("/var/lib/rpm", "/usr/lib/sysimage/rpm", "/usr/share/rpm")
@@ -28,6 +28,7 @@ _BY_PATH: Mapping[str, Reader] = {
         for name in ("rpmdb.sqlite", "Packages.db", "Packages")
     },
     **{f"{folder}/rpmdb.sqlite-wal": rpm_journal for folder in _RPM},
+    "/var/lib/rpmmanifest/container-manifest-2": rpm_manifest,
 }
 _BY_NAME: Mapping[str, tuple[tuple[str, ...], Reader]] = {
     "METADATA": ((".dist-info/METADATA",), python_metadata),

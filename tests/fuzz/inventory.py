@@ -70,6 +70,7 @@ SEEDS: tuple[tuple[str, bytes], ...] = (
     ("/a.jar", zipped({"b.jar": _JAR, "META-INF/MANIFEST.MF": "Implementation-Version: 1\n"})),
     ("/s.war", zipped({"WEB-INF/lib/a-1.jar": _JAR}, stored=True)),
     ("/a.egg", zipped({"EGG-INFO/PKG-INFO": "Name: a\nVersion: 1\n"})),
+    ("/var/lib/rpmmanifest/container-manifest-2", b"a\t1-1\t0\t0\tM\t(none)\t1\tx86_64\t0\ta-1-1.src.rpm\n"),
     ("/lib/apk/db/installed", b"P:a\nV:1\no:b\nF:lib\nR:x\n\nP:c\nV:2\n"),
     ("/a.dist-info/METADATA", b"Name: a\nVersion: 1\n\nx"),
     ("/a.dist-info/RECORD", b'a/b.so,sha256=x,1\n"a,b.so",,\n../../bin/a,,\n'),

@@ -74,6 +74,11 @@ def test_rpm_databases(trivy_cache: Path, tmp_path: Path) -> None:
     assert next(one.files for one in take_inventory(walk_root(made["sqlite"])).components) == 300
 
 
+def test_a_list_of_rpm_packages(trivy_cache: Path, tmp_path: Path) -> None:
+    root = roots.write(tmp_path / "root", roots.AZURE)
+    agree("azure", root, trivy_cache)
+
+
 def test_an_alpine_database(trivy_cache: Path, tmp_path: Path) -> None:
     agree("alpine", roots.alpine_root(tmp_path / "root"), trivy_cache)
 

@@ -36,6 +36,7 @@ _SYFT_TYPES = {
 _TRIVY_TYPES = {
     "alma": "rpm",
     "alpine": "apk",
+    "azurelinux": "rpm",
     "bundler": "gem",
     "cargo": "cargo",
     "composer": "composer",

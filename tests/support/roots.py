@@ -19,6 +19,14 @@ from tests.support.opinions import run
 from tests.support.tools import need
 
 ALMA = 'ID="almalinux"\nVERSION_ID="9.3"\nNAME="AlmaLinux"\n'
+AZURE = {
+    "/etc/os-release": 'ID=azurelinux\nVERSION_ID="3.0"\nNAME="Microsoft Azure Linux"\n',
+    "/var/lib/rpmmanifest/container-manifest-2": "".join(
+        f"{name}\t{version}\t1\t1\tMicrosoft Corporation\t(none)\t1\tx86_64\t0\t{name}-{version}.src.rpm\n"
+        for name, version in (("openssl", "3.3.2-1.azl3"), ("glibc", "2.38-8.azl3"))
+    ),
+}
+"""An image of Azure Linux without rpm."""
 JARS = ("libcommons-lang3-java", "liblog4j2-java", "libtomcat10-java", "libbcprov-java")
 GEMS = ("ruby-rack", "ruby-nokogiri", "rake")
 

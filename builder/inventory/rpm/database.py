@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from builder.inventory.content import Readable
-from builder.inventory.found import MAX_PACKAGES, Found
+from builder.inventory.document import DocumentError, whole_text
+from builder.inventory.found import MAX_PACKAGES, Found, Package, damaged
 from builder.inventory.rpm import berkeley, ndb, sqlite
-from builder.inventory.rpm.header import DamagedHeaderError, RpmEntry, read_header
+from builder.inventory.rpm.header import DamagedHeaderError, RpmEntry, listed_package, read_header
 from builder.inventory.rpm.sqlite import DamagedDatabaseError
 
 _MAX_NOTES = 20
+_COLUMNS = 10
 
 
 def rpm_database(content: Readable, path: str) -> Found:  # noqa: ARG001 (every reader is given the path)
@@ -43,6 +45,24 @@ def rpm_journal(content: Readable, path: str) -> Found:  # noqa: ARG001 (as abov
     return Found(
         notes=("what it holds is not in the database yet, and was not read",) if len(content) else ()
     )
+
+
+def rpm_manifest(content: Readable, path: str) -> Found:  # noqa: ARG001 (as above)
+    """Read the list that Azure Linux leaves in images without a package manager: a line a package."""
+    packages: list[Package] = []
+    notes: list[str] = []
+    try:
+        lines = whole_text(content).splitlines()
+    except DocumentError as error:
+        return damaged(str(error))
+    for number, line in enumerate(lines, 1):
+        fields = line.split("\t")
+        entry = listed_package(fields) if len(fields) >= _COLUMNS else None
+        if entry is not None:
+            packages.append(entry)
+        elif line.strip():
+            notes.append(f"line {number} is damaged")
+    return Found(packages=tuple(packages), owned=(b"",) * len(packages), notes=tuple(notes[:_MAX_NOTES]))
 
 
 def _blobs(content: Readable) -> Iterator[bytes]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from builder.inventory.found import Package, packed, plain_word
@@ -71,6 +71,29 @@ def read_header(blob: bytes) -> RpmEntry | None:
         vendor=values.line(_VENDOR),
     )
     return RpmEntry(package, packed(values.files()))
+
+
+def listed_package(columns: Sequence[str]) -> Package | None:
+    """Make a package of a row of ``container-manifest-2``; None when it names none.
+
+    The columns: name, version-release, times of installation and build, vendor, "(none)", size, architecture,
+    epoch, source rpm.
+    """
+    name, version, vendor, architecture = (columns[at].strip() for at in (0, 1, 4, 7))
+    epoch = columns[8].strip()
+    prefix = f"{epoch}:" if epoch.isdecimal() and epoch != "0" else ""
+    if not plain_word(name) or not plain_word(version):
+        return None
+    source = _source(columns[9].strip())
+    return Package(
+        kind=ComponentKind.RPM,
+        name=plain_word(name),
+        version=prefix + plain_word(version),
+        architecture=plain_word(architecture),
+        source_name=source[0] if source else name,
+        source_version=prefix + (source[1] if source else plain_word(version)),
+        vendor=vendor[:200],
+    )
 
 
 def _source(file: str) -> tuple[str, str] | None:

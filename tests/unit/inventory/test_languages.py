@@ -323,6 +323,14 @@ def test_spdx_and_syft_bills_are_read() -> None:
     assert (found.components[0].source_name, found.components[0].source_version) == ("b", "1-1")
 
 
+def test_a_program_of_bitnami_is_known_by_its_bill() -> None:
+    reference = {"referenceType": "purl", "referenceLocator": "pkg:bitnami/redis@7.2.4-0?arch=amd64"}
+    text = json.dumps({"spdxVersion": "SPDX-2.3", "packages": [{"externalRefs": [reference]}]})
+    assert listed(inventory({"/opt/bitnami/redis/.spdx-redis.spdx": text})) == [
+        ("generic", "redis", "7.2.4-0")
+    ]
+
+
 def test_a_claim_never_contradicts_what_is_installed() -> None:
     status = paragraph("libssl3", "3.0.15-1", Source="openssl")
     found = inventory({"/a.cdx.json": json.dumps(BILL), "/var/lib/dpkg/status": status})

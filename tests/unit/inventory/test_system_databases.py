@@ -132,6 +132,21 @@ def test_apk_packages_have_an_origin_and_own_their_files() -> None:
     assert found.notes == ()
 
 
+MANIFEST = """openssl-libs\t3.3.2-1.azl3\t1740000000\t1740000000\tMicrosoft Corporation\t(none)\t1\tx86_64\t0\topenssl-3.3.2-1.azl3.src.rpm
+shadow\t4.14-2.azl3\t1740000000\t1740000000\tMicrosoft Corporation\t(none)\t1\tx86_64\t2\tshadow-4.14-2.azl3.src.rpm
+"""  # noqa: E501
+
+
+def test_the_list_of_an_image_without_rpm_is_read() -> None:
+    found = inventory({"/var/lib/rpmmanifest/container-manifest-2": MANIFEST, "/usr/lib/libssl.so.3": ELF})
+    assert [(one.name, one.version, one.source_name) for one in found.components] == [
+        ("openssl-libs", "3.3.2-1.azl3", "openssl"),
+        ("shadow", "2:4.14-2.azl3", "shadow"),
+    ]
+    assert found.unowned_elf == ("/usr/lib/libssl.so.3",)
+    assert found.notes == ()
+
+
 @pytest.mark.parametrize(
     ("path", "payload", "reason"),
     [
@@ -152,6 +167,9 @@ def test_apk_packages_have_an_origin_and_own_their_files() -> None:
         pytest.param(NDB, b"RpmP" + b"\xff" * 60, "pages of slots", id="ndb: absurd sizes"),
         pytest.param(
             BERKELEY, rpmdb.berkeley([big("x")])[:4000], "is none of a value", id="Berkeley DB: cut off"
+        ),
+        pytest.param(
+            "/var/lib/rpmmanifest/container-manifest-2", "a\tb\n", "line 1 is damaged", id="a list of rpm's"
         ),
         pytest.param(f"{SQLITE}-wal", b"x", "was not read", id="SQLite: a journal that was not merged"),
     ],
