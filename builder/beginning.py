@@ -71,14 +71,18 @@ class Beginning:
 _MOST = 8
 
 
-def begin(recipe: Recipe, workshop: Workshop, rules: tuple[Rule, ...]) -> Beginning:
-    """Open the base and make the trees of the sources. Raises what these raise."""
+def begin(recipe: Recipe, workshop: Workshop, rules: tuple[Rule, ...], locked: Lock) -> Beginning:
+    """Open the base and make the trees of the sources; ``locked`` are the archives' packages.
+
+    Raises what these raise.
+    """
     supplies = Supply(
         platform=recipe.platform,
         mirrors=workshop.mirrors,
         cache=workshop.cache,
         freshness=workshop.freshness,
         effects=workshop.effects,
+        versions={package.name: package.version for package in locked.packages},
         stages=workshop.stages,
         recipe=StageRecipe(
             path=recipe.path.absolute(),
@@ -93,6 +97,8 @@ def begin(recipe: Recipe, workshop: Workshop, rules: tuple[Rule, ...]) -> Beginn
 
     base = open_base(recipe.base, supplies)
     below = SourceTree(name=_BASE, tree=base.tree, key=base.key, fresh_until=base.fresh_until)
+    own = {name: package.version for name, package in base.tree.packages.items()}
+    supplies = replace(supplies, versions={**own, **supplies.versions})
     return Beginning(
         recipe=replace(recipe, config=over_base(recipe.config, base.config.config)),
         trees={_BASE: below, **supply(recipe.sources, supplies)},

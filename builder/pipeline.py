@@ -89,8 +89,9 @@ def plan_recipe(recipe: Recipe, workshop: Workshop, *, rules: tuple[Rule, ...] |
     from, so that the next build starts with it. ``rules``: None for those that rootlet ships.
     """
     rules = shipped_rules() if rules is None else rules
-    beginning = begin(recipe, workshop, rules)
-    question = _question(beginning, lock_sources(recipe, workshop))
+    locked = lock_sources(recipe, workshop)
+    beginning = begin(recipe, workshop, rules, locked)
+    question = _question(beginning, locked)
     memory = workshop.cache / "taken" / f"{question}.json"
     taken = remembered = _recall(memory)
     for _ in range(_MOST_ROUNDS):

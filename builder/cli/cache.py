@@ -15,7 +15,7 @@ from builder.cli.options import folders
 from builder.progress import human_size
 
 _ROOMS = (
-    *("releases", "indexes", "locks", "packages", "images", "layers", "trees"),
+    *("releases", "indexes", "locks", "packages", "images", "layers", "trees", "wheels"),
     *("downloads", "elf", "receipts", "staging"),
 )
 """Folders of the cache that any build makes again. The vulnerability database is not among them."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from builder.oci import Healthcheck, ImageConfig, Platform
@@ -29,6 +29,7 @@ from builder.recipe.model import (
 from builder.recipe.outputs import parse_output
 from builder.recipe.reading import Section
 from builder.recipe.source_build import make_source
+from builder.recipe.source_model import PythonSource, Source
 from builder.recipe.tree import Problems
 
 _DOCKER_WORDS = ("CMD", "CMD-SHELL", "NONE")
@@ -58,7 +59,10 @@ def make_recipe(root: Section, frame: Frame, problems: Problems) -> Recipe:
         platform=frame.platform,
         annotations=image.pairs("annotations"),
         base=None if image.text("base") == "scratch" else image.image("base"),
-        sources=tuple(make_source(source_name, one) for source_name, one in root.named("sources")),
+        sources=tuple(
+            _sited(make_source(source_name, one), root.sections("install"))
+            for source_name, one in root.named("sources")
+        ),
         installs=tuple(_install(one, users) for one in root.sections("install")),
         files=tuple(_file(one, users) for one in root.sections("file")),
         users=users,
@@ -75,9 +79,21 @@ def make_recipe(root: Section, frame: Frame, problems: Problems) -> Recipe:
     )
 
 
+def _sited(source: Source, installs: tuple[Section, ...]) -> Source:
+    """A source of wheels knows where they go: their programs and records speak of it."""
+    if not isinstance(source, PythonSource):
+        return source
+    of_it = (one for one in installs if one.text("from") == source.name and not one.has("path"))
+    site = next((one.text("to") for one in of_it if one.has("to")), "")
+    return replace(source, site=site.rstrip("/"))
+
+
 def _install(section: Section, users: tuple[User, ...]) -> Install:
-    path = section.text("path")
-    to = section.maybe_text("to") or path
+    if section.has("from") and not section.has("path"):  # wheels: everything, where it belongs
+        path = to = "/"
+    else:
+        path = section.text("path")
+        to = section.maybe_text("to") or path
     return Install(
         source=section.text("from"),
         path=path,

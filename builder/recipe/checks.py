@@ -12,6 +12,7 @@ from builder.recipe.stage_checks import check_stages
 from builder.recipe.tree import Node, Problems, nearest, show
 
 _AT_ONE_PLACE = {"archive": "an archive", "git": "a repository"}
+_WHICH_WHEELS = ("requirements", "lock", "pyproject")
 _BASE_ACCOUNTS = ("root", "nobody", "nogroup")
 _WORD_FOR = {FileType.FILE: "a file", FileType.DIRECTORY: "a folder", FileType.SYMLINK: "a symbolic link"}
 _WRONG_FOR = {
@@ -42,6 +43,14 @@ def _check_source(source: Section, problems: Problems) -> None:
     if kind in _AT_ONE_PLACE and source.has("url") == source.has("path"):
         which = "both url and path" if source.has("url") else "neither url nor path"
         problems.at(source.node, f"says {which}; {_AT_ONE_PLACE[kind]} is at one place")
+    if kind == "python" and not any(source.has(key) for key in _WHICH_WHEELS):
+        problems.at(
+            source.node, f"names none of {', '.join(_WHICH_WHEELS)}; one says which wheels are wanted"
+        )
+    if kind == "python" and source.has("requirements") and source.has("lock"):
+        problems.at(
+            source.at("lock"), "is given beside requirements; one of them says which wheels are wanted"
+        )
     if kind == "archive" and source.has("url"):
         _ask(source, "sha256", "is missing; an archive that is fetched needs its checksum", problems)
 
@@ -55,13 +64,18 @@ def _check_install(install: Section, root: Section, problems: Problems) -> None:
         _refuse(install, ("path",), "goes with from, not with context", problems)
         _ask(install, "to", "is missing; expected an absolute path in the image", problems)
         return
-    _ask(install, "path", "is missing; expected an absolute path in the source", problems)
     name = install.text("from")
+    if not _is_of_wheels(name, root):
+        _ask(install, "path", "is missing; expected an absolute path in the source", problems)
     known = root.names("sources")
     if name not in known:
         others = f"there are {', '.join(known)}" if known else "the recipe has no source"
         hint = nearest(name, known) or others
         problems.at(install.at("from"), f"there is no source {show(name)}; {hint}")
+
+
+def _is_of_wheels(name: str, root: Section) -> bool:
+    return any(key == name and source.text("type") == "python" for key, source in root.named("sources"))
 
 
 def _check_file(file: Section, problems: Problems) -> None:

@@ -94,7 +94,13 @@ INSTALL = Table(
     about="Files of a source, or of a folder beside the recipe.",
     keys=(
         Key(name="from", shape=WORD, about="the source that has the files", default=""),
-        Key(name="path", shape=PATH, about="file or folder of that source", default=""),
+        Key(
+            name="path",
+            shape=PATH,
+            about="file or folder of that source",
+            default="",
+            otherwise="everything, of a source of wheels; else needed with `from`",
+        ),
         Key(
             name="context",
             shape=LOCAL_PATH,

@@ -13,6 +13,7 @@ from builder.recipe.source_model import (
     GitSource,
     HostSource,
     ImageSource,
+    PythonSource,
     Source,
     StageCopy,
     StageSecret,
@@ -115,6 +116,26 @@ def _git(name: str, section: Section) -> GitSource:
     )
 
 
+def _python(name: str, section: Section) -> PythonSource:
+    links = section.local_path("links")
+    return PythonSource(
+        name=name,
+        requirements=section.local_path("requirements"),
+        lock=section.local_path("lock"),
+        pyproject=section.local_path("pyproject"),
+        extras=section.words("extras"),
+        groups=section.words("groups"),
+        python=section.text("python"),
+        libc=section.text("libc"),
+        hashes=section.flag("hashes"),
+        index=section.text("index").rstrip("/"),
+        extra_indexes=tuple(one.rstrip("/") for one in section.words("extra_indexes")),
+        links="" if links is None else str(links.absolute()),
+        interpreter=section.text("interpreter"),
+        bytecode=section.flag("bytecode"),
+    )
+
+
 _MAKERS: Mapping[str, Callable[[str, Section], Source]] = {
     "debian": _debian,
     "host": _host,
@@ -122,4 +143,5 @@ _MAKERS: Mapping[str, Callable[[str, Section], Source]] = {
     "archive": _archive,
     "image": _image,
     "git": _git,
+    "python": _python,
 }

@@ -7,7 +7,7 @@ from builder.recipe.keys import IMAGE_ADDRESS, LOCAL_PATH, PATH
 from builder.recipe.shapes import Flag, Key, ListOf, MapOf, Number, Table, Text, Variants
 from builder.recipe.source_model import DEFAULT_SUITE
 from builder.recipe.stage_keys import STAGE_KEYS
-from builder.recipe.tree_keys import GIT_KEYS
+from builder.recipe.tree_keys import GIT_KEYS, PYTHON_KEYS
 
 _ADDRESS = Text(
     expected='an address such as "http://mirror.example/debian", without a password',
@@ -20,7 +20,7 @@ _PACKAGE = Text(expected="the name of a Debian package", rule=formats.package)
 
 _TYPE = Key(
     name="type",
-    shape=Text(choices=("debian", "host", "stage", "archive", "image", "git"), later=("python",)),
+    shape=Text(choices=("debian", "host", "stage", "archive", "image", "git", "python")),
     about="kind of source",
     default="debian",
 )
@@ -153,6 +153,12 @@ _GIT = Table(
     keys=(_TYPE, *GIT_KEYS),
 )
 
+_PYTHON = Table(
+    title='[sources.NAME] type = "python"',
+    about="Python distributions: wheels, unpacked and never run.",
+    keys=(_TYPE, *PYTHON_KEYS),
+)
+
 SOURCE = Variants(
     about="Where files come from.",
     key=_TYPE,
@@ -163,5 +169,6 @@ SOURCE = Variants(
         "archive": _ARCHIVE,
         "image": _IMAGE,
         "git": _GIT,
+        "python": _PYTHON,
     },
 )

@@ -129,5 +129,31 @@ class GitSource:
     submodules: bool = False
 
 
-Source = DebianSource | HostSource | StageSource | ArchiveSource | ImageSource | GitSource
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PythonSource:
+    """``type = "python"``: wheels for what ``requirements``, a ``lock`` or a ``pyproject`` asks for.
+
+    ``python`` ("3.13") and ``libc`` ("glibc-2.41", "musl-1.2") are "" where the recipe's packages say it.
+    ``index`` "" means pip's own settings. ``links`` is a folder or page of wheels. ``site`` is where packages
+    go, "" for Debian's own folder; ``interpreter`` starts their programs, "" for Debian's.
+    """
+
+    name: str
+    requirements: Path | None = None
+    lock: Path | None = None
+    pyproject: Path | None = None
+    extras: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    python: str = ""
+    libc: str = ""
+    hashes: bool = True
+    index: str = ""
+    extra_indexes: tuple[str, ...] = ()
+    links: str = ""
+    site: str = ""
+    interpreter: str = ""
+    bytecode: bool = False
+
+
+Source = DebianSource | HostSource | StageSource | ArchiveSource | ImageSource | GitSource | PythonSource
 """Any source. All but :class:`DebianSource` give one tree (builder/sources/supply.py)."""

@@ -119,7 +119,8 @@ class _Search:
     def _take(self, found: Iterable[Wish]) -> None:
         for wish in found:
             if not self._dropped(wish.node.path):
-                self._by_rules.add(wish.node.path)
+                if wish.node.path not in self._needed:
+                    self._by_rules.add(wish.node.path)
                 self.add(wish.node, wish.reason, wish.links)
 
     def _open(self, nodes: Iterable[Node], resolver: Resolver) -> None:

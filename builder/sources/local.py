@@ -53,9 +53,7 @@ def local_files(
     installed: list[tuple[Node, str]] = []
     for install in installs:
         tree = trees[install.source].tree if install.source in trees else sysroot
-        found = (
-            _from_folder(install) if install.context else _owned(_from_source(install, tree), tree, sysroot)
-        )
+        found = _from_folder(install) if install.context else _owned(install, tree, sysroot)
         origin = str(install.context) if install.context else f"{install.source}:{install.path}"
         installed += ((node, PurePath(origin).name if install.context else origin) for node in found)
     written = tuple(files)
@@ -107,9 +105,11 @@ def _refuse_unreadable(tree: FolderSysroot, top: str, install: Install) -> None:
             )
 
 
-def _owned(found: Iterable[Node], tree: Sysroot, sysroot: Sysroot) -> Iterator[Node]:
-    """``found`` in ``tree``: a file of another version of a package than the image's is nobody's."""
-    for node in found:
+def _owned(install: Install, tree: Sysroot, sysroot: Sysroot) -> Iterator[Node]:
+    """What is installed of ``tree``: a file of another version of a package than the image's is nobody's."""
+    for node in _from_source(install, tree):
+        if node.kind is Kind.DIRECTORY and install.to == "/" and sysroot.get(node.path) is not None:
+            continue  # a tree laid over the whole image changes none of its folders
         own, known = tree.packages.get(node.package), sysroot.packages.get(node.package)
         is_other = own is not None and known is not None and own.version != known.version
         yield replace(node, package="") if is_other else node

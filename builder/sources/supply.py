@@ -8,7 +8,7 @@ keys, a module of this room that makes its tree, and a case of ``_tree`` here.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from builder.files import Stamp
@@ -20,6 +20,7 @@ from builder.recipe.source_model import (
     GitSource,
     HostSource,
     ImageSource,
+    PythonSource,
     Source,
     StageSource,
 )
@@ -59,6 +60,8 @@ class Supply:
     cache: Path
     freshness: Freshness
     effects: Effects
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Package → version, of the recipe's archives and base."""
     stages: StageOptions = USUAL
     recipe: StageRecipe = NO_RECIPE
     registries: RegistryOptions = NO_OPTIONS
@@ -98,6 +101,10 @@ def _tree(source: Source, supplies: Supply) -> SourceTree | None:
             from builder.sources.git import git_tree  # noqa: PLC0415 (see above)
 
             return git_tree(source, supplies)
+        case PythonSource():
+            from builder.sources.pypi.source import python_tree  # noqa: PLC0415 (see above)
+
+            return python_tree(source, supplies)
         case DebianSource() | StageSource():
             return None
 
@@ -123,6 +130,8 @@ def _inputs(source: Source, written: tuple[Path, ...]) -> Iterator[Path]:
             yield from address_inputs(ref)
         case ArchiveSource(path=Path() as path):
             yield path
+        case PythonSource(requirements=requirements, lock=lock, pyproject=pyproject):
+            yield from (path for path in (requirements, lock, pyproject) if path is not None)
         case StageSource():
             if source.image is not None:
                 yield from address_inputs(source.image)

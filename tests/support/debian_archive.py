@@ -341,7 +341,7 @@ def answer(request: BaseHTTPRequestHandler, state: Server) -> None:
     path = request.path.partition("?")[0]
     state.requests.append((path, dict(request.headers.items())))
     fault = state.next_fault(path)
-    file = state.root / path.lstrip("/")
+    file = state.root / path.lstrip("/") / ("index.html" if path.endswith("/") else "")
     if fault.status or not file.is_file():
         refuse(request, fault.status or 404, fault.headers)
         return

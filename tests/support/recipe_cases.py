@@ -77,6 +77,11 @@ VALID: Mapping[str, str] = {
     'packages = ["g++", "libc6"]\nmirror = "https://mirror.test:8443/debian/"\nsecurity_mirror = '
     '"http://mirror.test/security"\nsecurity = false\nsnapshot = "20261101T000000Z"\n'
     'keyring = "keys/mirror.asc"\npin = { openssl = "1:3.5.1-1+b1" }\n',
+    "wheels": HEAD
+    + '[sources.a]\ntype = "python"\nrequirements = "r.txt"\nindex = "https://u:p@a.test/simple"\n'
+    'extra_indexes = ["file:///x"]\nlinks = "wheels"\npython = "3.13"\nlibc = "musl-1.2"\nhashes = false\n'
+    '[sources.b]\ntype = "python"\npyproject = "pyproject.toml"\nextras = ["db"]\ngroups = ["run"]\n'
+    '[[install]]\nfrom = "a"\nto = "/opt/lib/"\n[[install]]\nfrom = "b"\npath = "/usr/local/bin"\n',
     "repositories": HEAD
     + f'[sources.a]\ntype = "git"\nurl = "https://a.test:8443/a.git"\ncommit = "{"a1" * 20}"\n'
     'ref = "v1.2/x"\n'
@@ -241,8 +246,8 @@ WRONG: Mapping[str, Wrong] = {
         'run = ["/a"]\n'
         '[policy]\nshell = false\n[scan]\nscanner = "trivy"\nvex = []\n[layers]\nstrategy = "by-owner"\n'
         "budget = 8\n"
-        '[output]\nto = ["registry"]\nsbom = ["spdx"]\nreport = "x.html"\n[sources.deps]\ntype = "python"\n'
-        'requirements = "r.txt"\n',
+        '[output]\nto = ["registry"]\nsbom = ["spdx"]\nreport = "x.html"\n'
+        "[sources.deps]\n",
         '4: runtime.features[1]: expected "certificates", "charsets", "fonts", "locales", "mime", "nss", '
         '"terminfo" or "timezones", found "x"',
         '5: runtime.dlopen: expected "suggested", "recommended", "required" or "none", found "no"; '
@@ -254,8 +259,6 @@ WRONG: Mapping[str, Wrong] = {
         'as "registry.example.com/x"',
         "20: output.sbom: is not supported yet",
         "21: output.report: is not supported yet",
-        '23: sources.deps.type: "python" is not supported yet; '
-        'this version knows "debian", "host", "stage", "archive", "image" or "git"',
     ),
     "a key of another type of source": _misshapen(
         '[sources.here]\ntype = "host"\nsuite = "trixie"\n[sources.os]\nroot = "/x"\n',
@@ -265,8 +268,8 @@ WRONG: Mapping[str, Wrong] = {
     ),
     "a type of source that nobody knows": _misshapen(
         '[sources.here]\ntype = "hots"\n',
-        '4: sources.here.type: expected "debian", "host", "stage", "archive", "image" or "git", '
-        'found "hots"; did you mean "host"?',
+        '4: sources.here.type: expected "debian", "host", "stage", "archive", "image", "git" or '
+        '"python", found "hots"; did you mean "host"?',
     ),
     "a stage that starts from nothing, and keys that it cannot have": _misshapen(
         '[sources.a]\ntype = "stage"\nrun = ["", []]\nmemory = "2 gigs"\ntime = "0s"\ncpus = 0\n'
@@ -307,6 +310,20 @@ WRONG: Mapping[str, Wrong] = {
         "12: sources.c.commit: expected the whole hash of a commit (40 or 64 lower-case hex digits), "
         'found "main"',
         '13: sources.c.ref: expected the name of a tag or branch, found "-x"',
+    ),
+    "wheels that nobody asks for, or that are for nothing": _wrong(
+        '[sources.a]\ntype = "python"\n[sources.b]\ntype = "python"\nrequirements = "r.txt"\n'
+        'lock = "uv.lock"\npython = "3"\nlibc = "glibc"\nindex = "pypi"\n[[install]]\nfrom = "a"\n'
+        '[[install]]\nfrom = "c"\n'
+        '[sources.c]\ntype = "git"\npath = "."\n'
+        f'commit = "{"1" * 40}"\n[sources.d]\ntype = "python"\nrequirements = "r.txt"\nlock = "uv.lock"\n',
+        "3: sources.a: names none of requirements, lock, pyproject; one says which wheels are wanted",
+        '9: sources.b.python: expected a version of Python such as "3.13", found "3"',
+        '10: sources.b.libc: expected a C library such as "glibc-2.41" or "musl-1.2", found "glibc"',
+        '11: sources.b.index: expected the address of an index such as "https://pypi.example/simple", found '
+        '"pypi"',
+        "14: install[1].path: is missing; expected an absolute path in the source",
+        "23: sources.d.lock: is given beside requirements; one of them says which wheels are wanted",
     ),
     "archives that are nowhere, in two places, or not checked": _wrong(
         '[sources.a]\ntype = "archive"\n[sources.b]\ntype = "archive"\nurl = "https://a.test/b.zip"\n'

@@ -13,6 +13,7 @@ _AGES = {
     "releases": 180 * _DAY,
     "downloads": 2 * _DAY,
     "trees": 30 * _DAY,
+    "wheels": 30 * _DAY,
     "images/blobs/sha256": 30 * _DAY,
     "images/tags": 30 * _DAY,
     "layers": 30 * _DAY,
