@@ -92,6 +92,8 @@ class Package:
     """Newest modification time (seconds since the epoch) of the package's files."""
     alone: bool = False
     """Taken for single files, without what it depends on."""
+    purl: str = ""
+    """Package URL, of a package of another system than dpkg: it is recorded by that alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

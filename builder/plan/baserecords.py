@@ -29,7 +29,9 @@ def records_over(
     places = {_name(paragraph): number for number, paragraph in enumerate(paragraphs)}
     for name in sorted(owned):
         package, entries = packages[name], owned[name]
-        if name in places and name in base.packages:
+        if package.purl:
+            yield from record_entries(package, entries)
+        elif name in places and name in base.packages:
             if base.packages[name].version != package.version:
                 paragraphs[places[name]] = _installed(package)
             yield from _lists(base, package, entries)

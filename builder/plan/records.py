@@ -1,5 +1,7 @@
 """What the image says of its packages: dpkg's status.d, md5sums and copyright (scanning.md, writer side).
 
+Packages of another system than dpkg, which a source may bring, have a bill of materials each instead.
+
 Every scanner reads these records, so they name exactly the packages that give the image a file, and
 list exactly the files that were shipped.
 """
@@ -7,6 +9,7 @@ list exactly the files that were shipped.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping
 
 from builder.plan.model import Entry, PlannedPackage
@@ -14,6 +17,7 @@ from builder.reason import Reason, ReasonKind
 from builder.sysroot import Content, Kind, Node, Package, Sysroot, read_content
 
 STATUS_FOLDER = "/var/lib/dpkg/status.d"
+BILL_FOLDER = "/usr/share/sbom"
 
 
 def planned_packages(entries: Iterable[Entry], packages: Mapping[str, Package]) -> tuple[PlannedPackage, ...]:
@@ -46,14 +50,34 @@ def copyright_nodes(package: str, sysroot: Sysroot) -> tuple[Node, ...]:
     return (*found.links, found.node) if found.node is not None else ()
 
 
-def record_entries(package: Package, entries: Iterable[Entry]) -> tuple[Entry, Entry]:
-    """``status.d/NAME`` and ``status.d/NAME.md5sums`` for the package's ``entries`` in the image."""
+def record_entries(package: Package, entries: Iterable[Entry]) -> tuple[Entry, ...]:
+    """``status.d/NAME`` and ``status.d/NAME.md5sums`` for the package's ``entries`` in the image.
+
+    ``sbom/NAME.cdx.json`` for a package of another system.
+    """
+    if package.purl:
+        return (_bill(package, entries),)
     listing = "".join(f"{digest}  {path}\n" for path, digest in shipped_sums(package, entries).items())
     path = f"{STATUS_FOLDER}/{package.name}"
     return (
         made_record(path, package.control.rstrip("\n") + "\n", package.name),
         made_record(f"{path}.md5sums", listing, package.name),
     )
+
+
+def _bill(package: Package, entries: Iterable[Entry]) -> Entry:
+    """A bill of materials (CycloneDX 1.6) of one package and the files that are in the image."""
+    paths = sorted(entry.path for entry in entries if entry.kind is not Kind.DIRECTORY)
+    component = {
+        "type": "library",
+        "bom-ref": package.purl,
+        "name": package.name,
+        "version": package.version,
+        "purl": package.purl,
+        "evidence": {"occurrences": [{"location": path} for path in paths]},
+    }
+    document = {"bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1, "components": [component]}
+    return made_record(f"{BILL_FOLDER}/{package.name}.cdx.json", json.dumps(document) + "\n", package.name)
 
 
 def shipped_sums(package: Package, entries: Iterable[Entry]) -> dict[str, str]:

@@ -17,9 +17,17 @@ from pathlib import Path
 from typing import Any
 
 from builder.files import atomic_write
+from builder.inventory.apk import apk_installed
+from builder.inventory.content import FilePart
 from builder.inventory.dpkg import StatusEntry, parse_diversions, parse_md5sums, parse_status
+from builder.inventory.found import Found, unpacked
+from builder.inventory.found import Package as FoundPackage
+from builder.inventory.model import Component, Distribution
+from builder.inventory.osrelease import distribution_of
+from builder.inventory.purl import component_purl
+from builder.inventory.rpm.database import rpm_database
 from builder.sources.folder import FolderSysroot
-from builder.sysroot import Kind, Package, Sysroot
+from builder.sysroot import Content, Kind, Package, Sysroot
 
 FOLDER = "owners"
 """The folder of the cache that these indexes are kept in."""
@@ -29,11 +37,17 @@ _STATUS = f"{_DPKG}/status"
 _STATUS_D = f"{_DPKG}/status.d"
 _INFO = f"{_DPKG}/info"
 _DIVERSIONS = f"{_DPKG}/diversions"
-_DATABASE = (_STATUS, _STATUS_D, _INFO, _DIVERSIONS)
+_APK = ("/lib/apk/db/installed", "/usr/lib/apk/db/installed")
+_RPM = tuple(
+    f"{folder}/{name}"
+    for folder in ("/var/lib/rpm", "/usr/lib/sysimage/rpm")
+    for name in ("rpmdb.sqlite", "Packages.db", "Packages")
+)
+_DATABASE = (_STATUS, _STATUS_D, _INFO, _DIVERSIONS, *_APK, *_RPM)
 _OF_A_MACHINE = ("status:", "conffiles:", "config-version:", "triggers-pending:", "triggers-awaited:")
 """Fields of a status file that a package does not carry itself (dpkg(1))."""
 _FOOTER = struct.Struct(">Q32s16s")
-_MAGIC = b"rootlet-owners-1"
+_MAGIC = b"rootlet-owners-2"
 _LARGEST = 256 << 20
 
 
@@ -116,6 +130,7 @@ def _package(row: Mapping[str, Any], tree: Sysroot) -> Package:
         control=row["control"],
         md5sums=_Sums(row["sums"], tree),
         conffiles=(),
+        purl=row["purl"],
         nodes=(),
         scripts={},
         newest=0,  # a machine's times say when something was installed
@@ -156,6 +171,9 @@ def _write(path: Path, tree: Sysroot) -> None:
         for listed in _listed(tree, stem):
             to, by = diverted.get(listed, ("", ""))
             owners[to if to and by != entry.name else listed] = entry.name
+    for row, files in _others(tree):
+        packages.setdefault(row["name"], row)
+        owners |= dict.fromkeys(files, row["name"])
     lines = sorted(f"{path}\0{name}".encode("utf-8", "surrogateescape") for path, name in owners.items())
     body = json.dumps(list(packages.values()), separators=(",", ":")).encode()
     with atomic_write(path, durable=False) as stream:
@@ -202,6 +220,51 @@ def _row(entry: StatusEntry, control: str, stem: str, tree: Sysroot) -> Mapping[
         "source": [entry.source.name, entry.source.version],
         "control": control,
         "sums": sums if tree.lookup(sums).node is not None else "",
+        "purl": "",
+    }
+
+
+def _others(tree: Sysroot) -> Iterator[tuple[Mapping[str, Any], list[str]]]:
+    """The packages of apk and rpm with their files. What is damaged has no packages."""
+    distribution = distribution_of(_text(tree, "/etc/os-release") or _text(tree, "/usr/lib/os-release"), None)
+    for path in (*_APK, *_RPM):
+        node = tree.lookup(path).node
+        if node is None or node.content is None or not node.content.size:
+            continue
+        found = _found(node.content, path)
+        for package, files in zip(found.packages, found.owned, strict=False):
+            yield _other_row(package, distribution), unpacked(files)
+
+
+def _found(content: Content, path: str) -> Found:
+    try:
+        with content.store.open("rb") as stream:
+            part = FilePart(stream.fileno(), content.size)
+            return apk_installed(part, path) if path in _APK else rpm_database(part, path)
+    except OSError:
+        return Found()
+
+
+def _other_row(package: FoundPackage, distribution: Distribution | None) -> Mapping[str, Any]:
+    component = Component(
+        kind=package.kind,
+        name=package.name,
+        version=package.version,
+        architecture=package.architecture,
+        source_name=package.source_name,
+        source_version=package.source_version,
+        purl="",
+        evidence=(),
+        files=0,
+    )
+    return {
+        "name": package.name,
+        "version": package.version,
+        "architecture": package.architecture,
+        "source": [package.source_name, package.source_version],
+        "control": "",
+        "sums": "",
+        "purl": component_purl(component, distribution),
     }
 
 

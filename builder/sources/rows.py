@@ -80,6 +80,7 @@ def package_row(package: Package) -> dict[str, Any]:
         "conffiles": list(package.conffiles),
         "scripts": dict(package.scripts),
         "newest": package.newest,
+        **({"purl": package.purl} if package.purl else {}),
     }
 
 
@@ -97,4 +98,5 @@ def package_of(row: Mapping[str, Any], nodes: tuple[Node, ...]) -> Package:
         nodes=nodes,
         scripts=row["scripts"],
         newest=row["newest"],
+        purl=row.get("purl", ""),
     )

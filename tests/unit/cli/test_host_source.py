@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -146,3 +148,29 @@ def test_a_package_that_the_image_has_in_another_version_does_not_own_the_machin
     assert build() == 0
     assert image_bytes(desk / "dist/demo", "/usr/bin/ldd") == b"a program"
     assert b"ldd" not in image_bytes(desk / "dist/demo", "/var/lib/dpkg/status.d/libc6.md5sums")
+
+
+def test_a_library_of_apk_comes_with_a_bill_of_materials(
+    desk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = desk / "root"
+    shutil.rmtree(root / "var")
+    (root / "lib/apk/db").mkdir(parents=True)
+    (root / "lib/apk/db/installed").write_text(
+        "P:libx\nV:1.2-r0\nA:x86_64\nF:usr/lib/x86_64-linux-gnu\nR:libx.so.1.2\nR:libx.so.1\n"
+    )
+    (root / "etc").mkdir()
+    (root / "etc/os-release").write_text("ID=alpine\nVERSION_ID=3.22.1\n")
+    assert build() == 0
+    layout = desk / "dist/demo"
+    bill = json.loads(image_bytes(layout, "/usr/share/sbom/libx.cdx.json"))
+    (component,) = bill["components"]
+    assert component["purl"] == "pkg:apk/alpine/libx@1.2-r0?arch=x86_64&distro=alpine-3.22.1"
+    assert [one["location"] for one in component["evidence"]["occurrences"]] == [
+        "/usr/lib/x86_64-linux-gnu/libx.so.1",
+        "/usr/lib/x86_64-linux-gnu/libx.so.1.2",
+    ]
+    assert "/var/lib/dpkg/status.d/libx" not in image_files(layout)
+    capsys.readouterr()
+    main.run(["scan", "oci:dist/demo", "--format", "json", "--max-database-age", "any"])
+    assert "pkg:apk/alpine/libx@1.2-r0" in capsys.readouterr().out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from builder.recipe.source_model import HostSource
 from builder.sources.host import host_tree
 from builder.sources.supply import SourceTree
 from builder.sysroot import Node
+from tests.support import rpmdb
 from tests.support.dpkg_root import INFO, add_package, record_package
 
 LIBRARY = "/usr/lib/libz.so.1.3"
@@ -144,3 +146,63 @@ def test_every_path_that_was_asked_for_leaves_a_stamp(root: Path) -> None:
     assert str(root / "usr/lib") in stamps
     assert str(root / "usr") not in stamps
     assert str(root / "var/lib/dpkg/status") in stamps
+
+
+APK = """P:zlib
+V:1.3.1-r2
+A:x86_64
+o:zlib
+F:lib
+R:libz.so.1
+Z:Q1abc=
+
+P:musl
+V:1.2.5-r9
+A:x86_64
+F:lib
+R:ld-musl-x86_64.so.1
+"""
+
+
+def other_root(tmp_path: Path, database: str, content: bytes, release: str) -> Path:
+    root = tmp_path / "root"
+    for path, payload in ((database, content), ("etc/os-release", release.encode()), ("lib/libz.so.1", b"z")):
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(payload)
+    return root
+
+
+def test_packages_of_apk_have_a_package_url_and_no_paragraph(tmp_path: Path) -> None:
+    root = other_root(tmp_path, "lib/apk/db/installed", APK.encode(), "ID=alpine\nVERSION_ID=3.22.1\n")
+    tree = host(root)
+    assert at(tree, "/lib/libz.so.1").package == "zlib"
+    package = tree.tree.packages["zlib"]
+    assert (package.version, package.control) == ("1.3.1-r2", "")
+    assert package.purl == "pkg:apk/alpine/zlib@1.3.1-r2?arch=x86_64&distro=alpine-3.22.1"
+
+
+@pytest.mark.parametrize(
+    ("place", "form"),
+    [
+        ("var/lib/rpm/rpmdb.sqlite", rpmdb.sqlite),
+        ("usr/lib/sysimage/rpm/Packages.db", rpmdb.ndb),
+        ("var/lib/rpm/Packages", rpmdb.berkeley),
+    ],
+)
+def test_packages_of_rpm_have_a_package_url_in_every_format(
+    tmp_path: Path, place: str, form: Callable[[Sequence[bytes]], bytes]
+) -> None:
+    blob = rpmdb.package("zlib", "1.2.11", "40.el9", **rpmdb.owning("/lib/libz.so.1"))
+    root = other_root(tmp_path, place, form([blob]), "ID=almalinux\nVERSION_ID=9.3\n")
+    tree = host(root)
+    assert at(tree, "/lib/libz.so.1").package == "zlib"
+    assert tree.tree.packages["zlib"].purl == (
+        "pkg:rpm/almalinux/zlib@1.2.11-40.el9?arch=x86_64&distro=almalinux-9.3"
+        "&upstream=zlib-1.2.11-40.el9.src.rpm"
+    )
+    assert str(root / place) in {path for path, size, _, _ in tree.stamps() if size > 0}
+
+
+def test_a_damaged_database_has_no_owners(tmp_path: Path) -> None:
+    root = other_root(tmp_path, "var/lib/rpm/rpmdb.sqlite", b"SQLite format 3\0garbage", "ID=fedora\n")
+    assert at(host(root), "/lib/libz.so.1").package == ""
