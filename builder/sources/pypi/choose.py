@@ -20,7 +20,8 @@ from packaging.version import Version
 from resolvelib import AbstractProvider, BaseReporter, Resolver
 from resolvelib.resolvers import ResolutionImpossible, ResolutionTooDeep
 
-from builder.errors import ResolutionError
+from builder.download import shown
+from builder.errors import BuildError, ResolutionError
 from builder.sources.pypi.asked import Asked, Wants
 from builder.sources.pypi.index import Index, Link
 from builder.sources.pypi.keep import WheelShelf
@@ -248,7 +249,7 @@ class _Provider(AbstractProvider[Any, Any, Any]):
             found.append(pin)
         if self._hashes:
             for one in found:
-                if canonicalize_name(one.name) not in self._sums and not one.url:
+                if canonicalize_name(one.name) not in self._sums and "sha256=" not in (one.url or ""):
                     raise _no_hash(
                         f"{one.name}, which {candidate.name} {candidate.version} needs,", "the requirements"
                     )
@@ -279,19 +280,26 @@ class _Provider(AbstractProvider[Any, Any, Any]):
         for link in self._index.files(name):
             if not link.is_wheel or not _python_fits(link, self._target):
                 continue
-            if sums is not None and link.sha256 and link.sha256 not in sums:
-                continue
             try:
                 version = parse_wheel_filename(link.filename)[1]
             except InvalidWheelFilename:
                 continue
-            found.setdefault(version, []).append(link)
+            if sums is None or _rank(link, self._target) is None:
+                found.setdefault(version, []).append(link)
+            elif (known := self._shelf.with_sum(link)).sha256 in sums:
+                found.setdefault(version, []).append(known)
         return found
 
     def _direct(self, name: str, url: str, extras: frozenset[str]) -> _Candidate:
         link = self._shelf.direct(url, name)
+        sums = self._sums.get(name, frozenset({link.sha256}))
+        if link.sha256 not in sums:
+            raise BuildError(
+                f"{shown(url)} has the SHA-256 {link.sha256}; {', '.join(sorted(sums))} was asked for",
+                hint="find out why it changed before you correct the hash",
+            )
         if best_wheel((link,), self._target) is None:
-            raise no_wheel(f"{name} @ {url}", _reason((link,), self._target))
+            raise no_wheel(f"{name} @ {shown(url)}", _reason((link,), self._target))
         return _Candidate(name, parse_wheel_filename(link.filename)[1], link, extras, direct=True)
 
     def complaint(self, requirement: Requirement) -> str:

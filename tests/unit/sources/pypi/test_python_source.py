@@ -273,6 +273,24 @@ def test_a_wheel_at_an_address_is_taken_and_says_so(server: Server) -> None:
         tree_of(server, f"lib @ {url}#sha256={'1' * 64}", hashes=True)
 
 
+def test_no_hash_is_got_around(server: Server, tmp_path: Path) -> None:
+    write_index(server.root, LIB, Wheel(name="a", requires=(f"lib @ {server.url}/files/{LIB.filename}",)))
+    url, first = (
+        f"{server.url}/files/{LIB.filename}",
+        Wheel(name="a", requires=(f"lib @ {server.url}/files/{LIB.filename}",)),
+    )
+    with pytest.raises(ResolutionError, match="lib, which a 1.0 needs, has no SHA-256"):
+        tree_of(server, f"a --hash=sha256:{first.sha256}", hashes=True)
+    with pytest.raises(BuildError, match=f"{'1' * 64} was asked for"):
+        tree_of(server, f"lib @ {url} --hash=sha256:{'1' * 64}", hashes=True)
+    assert installed(tree_of(server, f"lib @ {url} --hash=sha256:{LIB.sha256}", hashes=True)) == ["lib-1.5"]
+    links = tmp_path / "wheels"  # nobody says the hashes of files in a folder
+    links.mkdir()
+    (links / "lib-2.0-py3-none-any.whl").write_bytes(Wheel(name="lib", version="2.0").build())
+    tree = tree_of(server, f"lib --hash=sha256:{LIB.sha256}", hashes=True, links=str(links))
+    assert installed(tree) == ["lib-1.5"]
+
+
 def test_metadata_that_does_not_lie_beside_a_wheel_is_read_from_it(server: Server) -> None:
     write_index(server.root, Listed(wheel=APP, beside=False), LIB, MORE)
     assert installed(tree_of(server, "my-app")) == ["lib-1.5", "more_lib-1.0", "my_app-1.2"]
