@@ -87,12 +87,22 @@ def _from_source(install: Install, sysroot: Sysroot) -> Iterator[Node]:
     to = _destination(install, install.path.rpartition("/")[2])
     yield _moved(found.node, to, install)
     top = found.path.rstrip("/")
-    for node in sysroot.below(found.path):
-        relative = node.path[len(top) + 1 :]
-        if not _ignored(relative, install.ignore):
-            yield _moved(node, f"{to.rstrip('/')}/{relative}", install)
+    for node in _below(sysroot, top, install.ignore):
+        yield _moved(node, f"{to.rstrip('/')}/{node.path[len(top) + 1 :]}", install)
     if isinstance(sysroot, FolderSysroot):
         _refuse_unreadable(sysroot, top, install)
+
+
+def _below(tree: Sysroot, top: str, ignore: tuple[str, ...]) -> Iterator[Node]:
+    """Everything in the folder ``top``; what is ignored is not looked into."""
+    pending = [f"{top}/{name}" for name in reversed(tree.children(top or "/"))]
+    while pending:
+        node = tree.get(pending.pop())
+        if node is None or _ignored(node.path[len(top) + 1 :], ignore):
+            continue
+        yield node
+        if node.kind is Kind.DIRECTORY:
+            pending += (f"{node.path}/{name}" for name in reversed(tree.children(node.path)))
 
 
 def _refuse_unreadable(tree: FolderSysroot, top: str, install: Install) -> None:

@@ -157,3 +157,16 @@ def test_files_of_the_recipe() -> None:
         ("/m", Kind.FILE, "0o640"),
     ]
     assert local.made == {"/f": "é".encode(), "/m": b""}
+
+
+def test_what_is_ignored_in_a_source_is_ignored_with_all_that_is_in_it() -> None:
+    folders = ("/opt", "/opt/a", "/opt/a/tests", "/opt/tests")
+    files = ("/opt/a/x", "/opt/a/tests/y", "/opt/tests/z")
+    tree = Sysroot(
+        [
+            *(Node(path=path, kind=Kind.DIRECTORY, mode=0o755) for path in folders),
+            *(Node(path=path, kind=Kind.SYMLINK, mode=0o777, target="q") for path in files),
+        ]
+    )
+    found = nodes(Install(source="s", path="/opt", to="/srv", ignore=("tests",)), tree=tree)
+    assert list(found) == ["/srv", "/srv/a", "/srv/a/x"]
