@@ -28,6 +28,8 @@ class Wheel:
     unlisted: tuple[str, ...] = ()
     wheel_version: str = "1.0"
     modes: Mapping[str, int] = field(default_factory=dict)
+    says: bytes = b""
+    """METADATA, where it is not the honest one."""
 
     @property
     def stem(self) -> str:
@@ -42,6 +44,8 @@ class Wheel:
     @property
     def metadata(self) -> bytes:
         """METADATA."""
+        if self.says:
+            return self.says
         lines = [f"Metadata-Version: 2.4\nName: {self.name}\nVersion: {self.version}\n"]
         lines += [f"Requires-Dist: {one}\n" for one in self.requires]
         return "".join(lines).encode()

@@ -20,11 +20,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
-from packaging.utils import canonicalize_name
+from packaging.utils import canonicalize_name, parse_wheel_filename
+from packaging.version import InvalidVersion, Version
 
 from builder.errors import BuildError
 from builder.sources.pypi.choose import Chosen
-from builder.sources.pypi.keep import MOST_BYTES, dist_info_file
+from builder.sources.pypi.keep import MOST_BYTES, dist_info_file, metadata_of
 from builder.sources.zipped import ZipEntry, ZipReader
 from builder.sysroot import Kind
 
@@ -100,6 +101,7 @@ def lay_out(stream: BinaryIO, chosen: Chosen, layout: Layout) -> Installed:
     if wheel is None or record is None:
         raise _bad(name, "has no WHEEL or RECORD in its .dist-info folder")
     _check_version(reader.bytes_of(wheel, _LARGEST_TEXT), name)
+    _check_name(metadata_of(reader, name), name)
     folder = wheel.path.rpartition("/")[0]
     installed = Installed(chosen=chosen, reader=reader, dist_info=layout.site + folder)
     sums = _record(reader.bytes_of(record, _LARGEST_TEXT), name)
@@ -131,6 +133,19 @@ def _check_version(text: bytes, name: str) -> None:
     version = str(fields.get("Wheel-Version", ""))
     if version.partition(".")[0] != "1":
         raise _bad(name, f"is of version {version[:20] or 'nothing'} of the format; 1 is known")
+
+
+def _check_name(text: bytes, name: str) -> None:
+    """A scanner believes METADATA: it must be of the package that was asked for."""
+    fields = email.parser.BytesParser(policy=email.policy.compat32).parsebytes(text)
+    project, version, _, _ = parse_wheel_filename(name)
+    said = (str(fields.get("Name", ""))[:200], str(fields.get("Version", ""))[:200])
+    try:
+        is_same = (canonicalize_name(said[0]), Version(said[1])) == (project, version)
+    except InvalidVersion:
+        is_same = False
+    if not is_same:
+        raise _bad(name, f"says of itself that it is {said[0] or 'nothing'} {said[1]}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from packaging.markers import Marker
+from packaging.markers import Marker, UndefinedComparison, UndefinedEnvironmentName
 from packaging.tags import Tag, compatible_tags, cpython_tags
 
 from builder.errors import ResolutionError
@@ -71,7 +71,10 @@ class Target:
         """Whether ``marker`` is true of the image, for one of ``extras`` or without any."""
         if marker is None:
             return True
-        return any(marker.evaluate(dict(self.environment(extra))) for extra in ("", *extras))
+        try:
+            return any(marker.evaluate(dict(self.environment(extra))) for extra in ("", *extras))
+        except (UndefinedComparison, UndefinedEnvironmentName, ValueError) as error:
+            raise ResolutionError(f"the marker {str(marker)[:200]!r} cannot be judged: {error}") from error
 
     def ranks(self) -> Mapping[Tag, int]:
         """Tag → how far down the list it is: 0 is the best."""

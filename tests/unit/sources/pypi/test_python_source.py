@@ -341,6 +341,12 @@ def test_the_same_choice_is_the_same_tree_whoever_makes_it(server: Server, tmp_p
     [
         (replace(LIB, sums={"lib.py": record_sum(b"other")}), "has other bytes for .*lib.py than its RECORD"),
         (replace(LIB, unlisted=("lib.py",)), "which its RECORD does not list"),
+        (
+            replace(LIB, says=b"Metadata-Version: 2.1\nName: lib\nVersion: 9\n"),
+            "says of itself that it is lib 9",
+        ),
+        (replace(LIB, says=b"Metadata-Version: 2.1\nName: bil\nVersion: 1.5\n"), "that it is bil 1.5"),
+        (replace(LIB, says=b"nonsense"), "that it is nothing"),
         (replace(LIB, wheel_version="2.0"), "is of version 2.0 of the format"),
         (replace(LIB, files={"../evil.py": b""}), "leaves it"),
         (replace(LIB, files={"/evil.py": b""}), "leaves it"),

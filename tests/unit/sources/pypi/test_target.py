@@ -105,3 +105,5 @@ def test_markers_know_the_image_and_nothing_else() -> None:
     assert not python.holds(Marker('platform_release != ""'))
     assert not python.holds(Marker('extra == "tls"'))
     assert python.holds(Marker('extra == "tls"'), ("tls",))
+    with pytest.raises(ResolutionError, match="cannot be judged"):
+        python.holds(Marker('os_name ~= "posix"'))
