@@ -24,7 +24,7 @@ LAYOUT = Layout(
     site="/site", scripts="/bin", data="/data", headers="/include", interpreter="/usr/bin/python3"
 )
 WHEEL = Wheel(name="lib", entry_points="[console_scripts]\nlib = lib:main\n")
-QUIET = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUIET = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 PAGE = (
     b'{"files": [{"filename": "a-1-py3-none-any.whl", "url": "../a", "hashes": {"sha256": "x"},'
     b' "yanked": 1}]}'
