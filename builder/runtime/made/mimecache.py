@@ -16,6 +16,7 @@ _VERSION = (1, 2)
 _HEAD = 44
 _CASE_SENSITIVE = 0x100
 _LITERAL, _SUFFIX, _PATTERN = range(3)
+_NOTHING = ("", 0)
 
 
 def cache(types: Types, magic: list[Magic]) -> bytes:
@@ -76,7 +77,7 @@ def _map(strings: Mapping[str, int], rows: Iterable[Iterable[str]]) -> bytes:
 
 
 def _parents(parents: Mapping[str, list[str]], strings: Mapping[str, int], at: int) -> bytes:
-    heads, lists = [], b""
+    heads, lists = [], bytearray()
     start = at + 4 + 8 * len(parents)
     for kind in sorted(parents):
         heads += [strings[kind], start + len(lists)]
@@ -109,8 +110,11 @@ class _Letter:
 
     def rows(self) -> list[tuple[int, _Letter | None, tuple[str, int]]]:
         """Types first, then letters in order."""
-        ends = [(0, None, (kind, weight & 0xFF | flags)) for kind, (weight, flags) in self.types.items()]
-        return [*ends, *((ord(letter), self.before[letter], ("", 0)) for letter in sorted(self.before))]
+        ends: list[tuple[int, _Letter | None, tuple[str, int]]] = [
+            (0, None, (kind, weight & 0xFF | flags)) for kind, (weight, flags) in self.types.items()
+        ]
+        ends.extend((ord(letter), self.before[letter], _NOTHING) for letter in sorted(self.before))
+        return ends
 
 
 def _suffixes(globs: Mapping[str, list[Glob]], strings: Mapping[str, int], at: int) -> bytes:
@@ -120,10 +124,10 @@ def _suffixes(globs: Mapping[str, list[Glob]], strings: Mapping[str, int], at: i
         if _glob_kind(pattern) == _SUFFIX:
             for glob in globs[pattern]:
                 _insert(root, pattern[:0:-1], glob)
-    data = b""
+    data = bytearray()
     level = root.rows()
-    start = at + 8
-    below = start + 12 * len(level)
+    count, start = len(level), at + 8
+    below = start + 12 * count
     while level:
         following: list[tuple[int, _Letter | None, tuple[str, int]]] = []
         for letter, node, (kind, weight) in level:
@@ -135,7 +139,7 @@ def _suffixes(globs: Mapping[str, list[Glob]], strings: Mapping[str, int], at: i
             below += 12 * len(rows)
             following += rows
         level = following
-    return _words(len(root.rows()), start) + data
+    return _words(count, start) + bytes(data)
 
 
 def _insert(node: _Letter, letters: str, glob: Glob) -> None:
@@ -154,11 +158,11 @@ def _magic(magic: list[Magic], strings: Mapping[str, int], at: int) -> bytes:
     heads = at + 12
     rows = heads + 16 * len(magic)
     values = rows + 32 * len(matches)
-    data = _words(len(magic), extent, heads)
+    data = bytearray(_words(len(magic), extent, heads))
     for one in magic:
         first = rows + 32 * index[id(one.matches[0])]
         data += _words(one.priority, strings[one.type], len(one.matches), first)
-    tail = b""
+    tail = bytearray()
     for match in matches:
         place = values + len(tail)
         tail += _padded(match.value)
@@ -167,7 +171,7 @@ def _magic(magic: list[Magic], strings: Mapping[str, int], at: int) -> bytes:
         then = rows + 32 * index[id(match.then[0])] if match.then else 0
         sizes = (match.start, match.length, match.word, len(match.value))
         data += _words(*sizes, place, mask, len(match.then), then)
-    return data + tail
+    return bytes(data + tail)
 
 
 def _collect(matches: tuple[Match, ...], found: list[Match]) -> None:

@@ -106,7 +106,7 @@ class Types:
     def read(self, data: bytes) -> list[str]:
         """Add a file's types; sentences about what is wrong with some. MimeError for no such file."""
         try:
-            root = read(data, namespaces=True, without=_WORDS)
+            root = read(data, namespaces=True, without=_WORDS, texts=False)
         except ValueError as error:
             raise MimeError(str(error)) from error
         if root.name != f"{_NAMESPACE} mime-info":

@@ -31,8 +31,13 @@ class Element:
         return (part for part in self.content if not isinstance(part, str))
 
 
-def read(data: bytes, *, namespaces: bool = False, without: frozenset[str] = frozenset()) -> Element:
-    """Read a document. XmlError for what is none. Elements called as in ``without`` are left out."""
+def read(
+    data: bytes, *, namespaces: bool = False, without: frozenset[str] = frozenset(), texts: bool = True
+) -> Element:
+    """Read a document. XmlError for what is none.
+
+    Elements called as in ``without`` are left out, and all texts where ``texts`` are not wanted.
+    """
     if len(data) > _MOST_BYTES:
         raise XmlError(f"it has {len(data)} bytes")
     builder = _Builder(without)
@@ -40,7 +45,8 @@ def read(data: bytes, *, namespaces: bool = False, without: frozenset[str] = fro
     parser.buffer_text = True
     parser.StartElementHandler = builder.start
     parser.EndElementHandler = builder.end
-    parser.CharacterDataHandler = builder.text
+    if texts:
+        parser.CharacterDataHandler = builder.text
     parser.EntityDeclHandler = builder.entity
     try:
         parser.Parse(data, True)  # noqa: FBT003 (expat knows it by its place)

@@ -28,6 +28,7 @@ def test_namespaces_are_part_of_names_where_they_are_wanted() -> None:
 def test_what_is_not_wanted_is_left_out_with_what_is_in_it() -> None:
     root = read(b"<a>1<b>2<a>3<b/></a></b>4<c/></a>", without=frozenset({"b"}))
     assert (root.text, [child.name for child in root]) == ("14", ["c"])
+    assert read(b"<a>1<b/></a>", texts=False).content == read(b"<a><b/></a>").content
 
 
 @pytest.mark.parametrize(
