@@ -23,8 +23,7 @@ from builder.errors import MachineError
 
 OK, PARTIAL, NOT_MODIFIED, BAD_RANGE, UNAUTHORISED = 200, 206, 304, 416, 401
 _REDIRECTS = 5
-_REDIRECTING = frozenset({301, 302, 303, 307, 308})
-_FOLLOWING = frozenset({"GET", "HEAD"})
+REDIRECTING = frozenset({301, 302, 303, 307, 308})
 _SECRETS = frozenset({"authorization", "cookie"})
 _DRAINED = 1 << 16
 """Bytes of an unwanted body that are read so that the connection can be used again."""
@@ -54,7 +53,9 @@ class FilePart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What is asked of a server. Redirections of GET and HEAD are followed, others are given back.
+    """What is asked of a server. Redirections of GET are followed, others are given back.
+
+    (Where the blobs of a registry are kept, an address for GET is often signed for nothing else.)
 
     ``headers`` that carry credentials go to no other server than that of ``url``. ``plain``: whether a
     redirection may lead from TLS to plain HTTP.
@@ -105,10 +106,10 @@ class Pools:
         """Ask; ``chunks`` are sent as the body. PassingError or MachineError when there is no answer."""
         address, credentials = _credentials(question.url)
         headers = {**self._headers, **credentials, **question.headers}
-        follows = question.method in _FOLLOWING
+        follows = question.method == "GET"
         for _ in range(_REDIRECTS + 1):
             answer = self._once(question.method, address, headers, chunks)
-            place = answer.headers.get("Location", "") if answer.status in _REDIRECTING and follows else ""
+            place = answer.headers.get("Location", "") if answer.status in REDIRECTING and follows else ""
             if not place:
                 return answer
             answer.release()

@@ -33,6 +33,7 @@ from builder.connections import (
     NOT_MODIFIED,
     OK,
     PARTIAL,
+    REDIRECTING,
     Body,
     FilePart,
     LockedError,
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 __all__ = [
+    "REDIRECTING",
     "Answer",
     "Download",
     "FilePart",

@@ -86,6 +86,7 @@ def _image(
     source: FolderBlobs, entry: Descriptor, manifest: Manifest, plan: ImagePlan | None
 ) -> Iterator[str]:
     where = f"manifest {entry.digest}"
+    first = len(plan.base.layers) if plan is not None and plan.base is not None else 0
     if manifest.config.media_type != MEDIA_TYPE_CONFIG:
         yield f"{where}: the configuration has the media type {manifest.config.media_type!a}"
     payload = read_json_blob(source, manifest.config)
@@ -96,16 +97,24 @@ def _image(
             yield f"configuration {manifest.config.digest}: not the one of the plan"
         if manifest.annotations != tuple(sorted(plan.annotations)):
             yield f"{where}: the annotations are not the plan's"
-        if len(plan.layers) != len(manifest.layers):
-            yield f"{where}: {len(manifest.layers)} layers, the plan has {len(plan.layers)}"
+        if len(plan.layers) + first != len(manifest.layers):
+            yield f"{where}: {len(manifest.layers)} layers, the plan has {len(plan.layers) + first}"
     for number, (descriptor, diff_id) in enumerate(zip(manifest.layers, config.diff_ids, strict=False)):
-        planned = plan.layers[number] if plan is not None and number < len(plan.layers) else None
+        planned = _planned(plan, number - first)
         try:
             section = source.blob(descriptor.digest)
             stored = StoredLayer(section=section, descriptor=descriptor, diff_id=diff_id)
-            yield from _layer(stored, config.created, planned)
+            if number < first:  # of the base: proven, and otherwise as somebody else wrote it
+                for _ in layer_chunks(stored, _LIMIT):
+                    pass
+            else:
+                yield from _layer(stored, config.created, planned)
         except BuildError as error:
             yield error.message
+
+
+def _planned(plan: ImagePlan | None, number: int) -> Layer | None:
+    return plan.layers[number] if plan is not None and 0 <= number < len(plan.layers) else None
 
 
 def _config(entry: Descriptor, manifest: Manifest, config: ConfigFile) -> Iterator[str]:

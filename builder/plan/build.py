@@ -12,7 +12,7 @@ from builder.plan.accounts import Accounts, make_accounts
 from builder.plan.baseaccounts import read_accounts
 from builder.plan.baserecords import records_over
 from builder.plan.model import Entry, ImagePlan, Layer, PlannedBase
-from builder.plan.onbase import added_to, files_beside, made_over
+from builder.plan.onbase import added_to, files_beside, folders_of, made_over
 from builder.plan.reasons import add_record, record_entry
 from builder.plan.records import copyright_nodes, planned_packages, record_entries
 from builder.plan.system import missing_parents, start_folders, system_entries
@@ -252,7 +252,8 @@ def _add_records(entries: dict[str, Entry], ground: Sysroot, sysroot: Sysroot) -
     """Add what says which packages and reasons ``entries`` have; from here on no path is added."""
     _add_new(entries, _records(entries, ground, sysroot))
     _add_new(entries, [record_entry(())])  # its folders are in it
-    _add_new(entries, (one for one in missing_parents(entries) if ground.get(one.path) is None))
+    _add_new(entries, folders_of(ground, entries))
+    _add_new(entries, missing_parents(entries))
     _check_folders(entries)
     add_record(entries)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from builder.errors import ResolutionError
 from builder.plan.model import Entry
-from builder.reason import ReasonKind
+from builder.reason import Reason, ReasonKind
 from builder.sysroot import Content, Kind, Node, Sysroot
 
 _OF_ROOTLET = frozenset({ReasonKind.SYSTEM, ReasonKind.PARENT})
@@ -103,6 +103,31 @@ def _check_parents(base: Sysroot, entries: Mapping[str, Entry], entry: Entry) ->
                 hint="use the folder that the link leads to",
             )
         parent = parent.rpartition("/")[0]
+
+
+def folders_of(base: Sysroot, paths: Iterable[str]) -> Iterator[Entry]:
+    """The base's folders above ``paths``, as they are there.
+
+    An engine that unpacks a layer by itself makes folders that the layer does not have with modes of its own,
+    and those hide the modes below.
+    """
+    seen: set[str] = set()
+    for path in paths:
+        parent = path.rpartition("/")[0]
+        while parent and parent not in seen:
+            seen.add(parent)
+            node = base.get(parent)
+            if node is not None and node.kind is Kind.DIRECTORY:
+                yield Entry(
+                    path=parent,
+                    kind=Kind.DIRECTORY,
+                    mode=node.mode,
+                    uid=node.uid,
+                    gid=node.gid,
+                    xattrs=node.xattrs,
+                    reason=Reason(ReasonKind.PARENT, path),
+                )
+            parent = parent.rpartition("/")[0]
 
 
 def files_beside(base: Sysroot, paths: Iterable[str]) -> int:

@@ -26,7 +26,7 @@ from builder.registry.challenge import read_challenge
 from builder.registry.credentials import Keyring
 from builder.registry.name import Repository, is_loopback
 from builder.registry.tokens import Gate, Scope
-from builder.transport import Answer, LockedError, NotFoundError, Question, Transport, origin
+from builder.transport import REDIRECTING, Answer, LockedError, NotFoundError, Question, Transport, origin
 
 MAX_MANIFEST = 8 << 20
 """Bytes of the largest manifest that is taken; registries stop at 4 MiB."""
@@ -101,7 +101,7 @@ class Registries:
     def authorise(self, repository: Repository, digest: Digest) -> None:
         """Get in, so that :meth:`headers` has what :meth:`blob_url` needs. NotFoundError without the blob."""
         answer = self.ask(repository, Errand(rest=f"blobs/{digest}", method="HEAD"))
-        if answer.status != OK:
+        if answer.status != OK and answer.status not in REDIRECTING:  # sent on: it is there
             refuse(answer, repository, f"the blob {digest} of {repository}")
 
     def headers(self, repository: Repository) -> Mapping[str, str]:

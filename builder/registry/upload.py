@@ -12,7 +12,7 @@ from builder.registry.answers import ACCEPTED, CREATED, MAX_ERROR, NO_CONTENT, N
 from builder.registry.name import Repository
 from builder.registry.session import Errand, Registries, refuse
 from builder.registry.tokens import Scope
-from builder.transport import Answer, FilePart, PassingError, Question
+from builder.transport import REDIRECTING, Answer, FilePart, LockedError, PassingError, Question
 
 _PUSH = "pull,push"
 _PIECE = 16 << 20
@@ -42,7 +42,7 @@ def push_blob(registries: Registries, repository: Repository, blob: Blob, report
     """
     errand = Errand(rest=f"blobs/{blob.digest}", method="HEAD", actions=_PUSH)
     answer = registries.ask(repository, errand)
-    if answer.status == OK:
+    if answer.status == OK or answer.status in REDIRECTING:
         return False
     if answer.status != NOT_FOUND:
         refuse(answer, repository, f"{repository} (to push to it)")
@@ -101,7 +101,10 @@ class _Upload:
             more_scope=(f"repository:{other.path}:pull",),
             body=b"",
         )
-        answer = self.registries.ask(self.repository, errand)
+        try:
+            answer = self.registries.ask(self.repository, errand)
+        except LockedError:  # no right to read there: then the bytes are sent
+            return False
         if answer.status == ACCEPTED and (place := answer.headers.get("Location", "")):
             # An upload was begun instead. Best effort: the registry sweeps it sooner or later.
             begun = urljoin(self.registries.address(self.repository, "blobs/uploads/"), place)

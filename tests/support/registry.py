@@ -13,6 +13,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 import time
 import urllib.error
@@ -298,12 +299,19 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Clients that hang up are part of the game."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 @contextlib.contextmanager
 def fake_registry(**behaviour: object) -> Iterator[FakeRegistry]:
     """Serve on a free port of the loopback until the block ends."""
     registry = FakeRegistry(**behaviour)  # type: ignore[arg-type]  # names of its fields
     handler = type("Handler", (_Handler,), {"registry": registry})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server = _Server(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     registry.port = server.server_address[1]
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))

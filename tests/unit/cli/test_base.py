@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from builder.cli import main
+from builder.image.validate import validate
 from builder.plan.codec import plan_from_json, plan_to_json
 from builder.stored.read import open_image
 from builder.stored.tree import flatten
@@ -130,18 +131,19 @@ def config_of(layout: Path) -> dict[str, Any]:
 
 
 def added(layout: Path) -> Mapping[str, bytes | str]:
-    """Files (bytes), links (target) and folders ("/") of the last layer, less rootlet's own record."""
+    """Files (bytes) and links (target) of the last layer, less rootlet's own record."""
     image = open_image(layout)
     found: dict[str, bytes | str] = {}
     with tarfile.open(fileobj=io.BytesIO(gzip.decompress(image.layers[-1].section.path.read_bytes()))) as tar:
         for one in tar:
             stream = tar.extractfile(one) if one.isreg() else None
-            found[f"/{one.name}"] = stream.read() if stream else one.linkname or "/"
+            if not one.isdir():
+                found[f"/{one.name}"] = stream.read() if stream else one.linkname
     return {path: body for path, body in found.items() if not path.startswith("/usr/share/rootlet")}
 
 
 INSTALL = '[[install]]\ncontext = "hello"\nto = "/opt/hello"\n'
-SYSTEM = {"/dev", "/proc", "/root", "/run", "/run/lock", "/sys", "/var/tmp", "/var/lock", "/var/run"}  # noqa: S108
+SYSTEM = {"/var/lock", "/var/run"}
 
 
 def test_only_what_the_base_lacks_is_added_and_its_blobs_are_its_own(desk: Path) -> None:
@@ -156,7 +158,7 @@ def test_only_what_the_base_lacks_is_added_and_its_blobs_are_its_own(desk: Path)
         assert one.descriptor.media_type == "application/vnd.oci.image.layer.v1.tar+gzip"
     files = flatten(made)
     assert "/usr/share/gone" not in files
-    assert (files["/opt"].mode, files["/tmp"].mode) == (0o700, 0o777)  # noqa: S108
+    assert (files["/opt"].mode, files["/opt"].layer, files["/tmp"].mode) == (0o700, 2, 0o777)  # noqa: S108
     assert base.manifest is not None
     said = dict(made.annotations)
     assert said["org.opencontainers.image.base.digest"] == str(base.manifest.digest)
@@ -317,6 +319,8 @@ def test_plan_goes_to_json_and_back(desk: Path, capsys: pytest.CaptureFixture[st
     assert plan.base is not None
     assert (len(plan.base.layers), plan.base.files) == (2, 9)
     assert plan_to_json(plan) == text
+    assert build() == 0
+    assert validate(desk / "dist/demo", plan=plan) == ()
 
 
 def test_plan_and_why_know_what_the_base_brought(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -287,6 +287,27 @@ def test_blob_that_a_neighbour_has_is_mounted(
     assert not fake.uploads
 
 
+def test_neighbour_that_may_not_be_read_is_no_obstacle(
+    fake: FakeRegistry, transport: Transport, tmp_path: Path
+) -> None:
+    fake.auth = "bearer"
+    fake.faults.append(lambda _, path: Reply(status=403) if "token" in path and "secret" in path else None)
+    session = registries(transport, auth_file(tmp_path, fake))
+    wanted = blob(tmp_path, also_in=shop(fake, "secret/app"))
+    assert push_blob(session, shop(fake, "new/app"), wanted, lambda _: None)
+    assert fake.blobs["new/app", str(DIGEST)] == PAYLOAD
+
+
+def test_blob_that_is_kept_elsewhere_is_there(
+    fake: FakeRegistry, transport: Transport, tmp_path: Path
+) -> None:
+    place = Reply(status=307, headers={"Location": "http://127.0.0.1:9/signed"})
+    fake.faults.append(lambda method, _: place if method == "HEAD" else None)
+    session = registries(transport)
+    assert not push_blob(session, shop(fake, "new/app"), blob(tmp_path), lambda _: None)
+    session.authorise(shop(fake), DIGEST)
+
+
 def test_upload_that_breaks_is_begun_again(fake: FakeRegistry, transport: Transport, tmp_path: Path) -> None:
     replies = [Reply(status=500), Reply(cut=0, status=201, body=b"x")]
     fake.faults.append(lambda method, _: replies.pop() if method == "PUT" and replies else None)
