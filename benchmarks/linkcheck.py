@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -73,12 +73,14 @@ def below(root: Path, path: Path) -> list[Node]:
 
 def timed(act: Callable[[], object]) -> float:
     """Seconds of processor time, that of finished child processes too."""
-    started = sum(os.times()[:4])
-    precise = time.process_time()
+    started = _processor_time()
     act()
-    own = time.process_time() - precise
-    children = sum(os.times()[:4]) - started - own
-    return own + max(0.0, children)
+    return _processor_time() - started
+
+
+def _processor_time() -> float:
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 def main() -> None:
@@ -118,11 +120,12 @@ def measure(root: Path, program: str, runs: int) -> None:
         command = [sys.executable, "-c", enter, str(root), GLIBC_X86_64, GLIBC_X86_64, program]
         subprocess.run(command, check=True, capture_output=True)
 
-    nothing = timed(lambda: subprocess.run([sys.executable, "-c", ""], check=True))
+    started = [timed(lambda: subprocess.run([sys.executable, "-c", ""], check=True)) for _ in range(runs)]
+    nothing = statistics.median(started)
     problems = ours()
     figures = [(timed(ours), timed(theirs)) for _ in range(runs)]
     check = statistics.median(figure[0] for figure in figures)
-    loader = statistics.median(figure[1] for figure in figures) - nothing
+    loader = max(0.001, statistics.median(figure[1] for figure in figures) - nothing)
     print(f"{program}: {len(objects)} objects, {keys} keys, {problems} problems")
     missing = [missing.name for missing in scope.missing]
     print(f"missing libraries: {', '.join(missing) or 'none'}")
