@@ -12,12 +12,15 @@ import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from builder import __version__
 from builder.files import Stamp, read_checked, stamp, write_checked
 from builder.oci import Digest, Platform
-from builder.recipe.model import Output, OutputKind
 from builder.report.build import BuildSummary, PlatformSummary
+
+if TYPE_CHECKING:  # only who has built something needs the model
+    from builder.recipe.model import Output
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +42,8 @@ def receipt_path(cache: Path, request: Iterable[str]) -> Path:
 
 def output_stamps(outputs: Iterable[Output], digests: Iterable[Digest]) -> tuple[Stamp, ...] | None:
     """Stamps of what was written; None when an output cannot be checked by looking at files."""
+    from builder.recipe.model import OutputKind  # noqa: PLC0415 (see above)
+
     stamps: list[Stamp] = []
     for output in outputs:
         if output.path is None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import click
 
-from builder.recipe.model import Severity
+if TYPE_CHECKING:  # the model of recipes is a tenth of a command that finds nothing to do
+    from builder.recipe.model import Severity
 
 _AGE = re.compile(r"(?P<count>[0-9]{1,6})(?P<unit>[hd])")
 _SECONDS = {"h": 3600, "d": 86400}
@@ -30,7 +32,7 @@ class _Age(click.ParamType[int | None]):
         return int(match["count"]) * _SECONDS[match["unit"]]
 
 
-class _Severity(click.ParamType[Severity | None]):
+class _Severity(click.ParamType["Severity | None"]):
     """A severity by name, or ``none`` for findings that never fail (None)."""
 
     name = "severity"
@@ -38,6 +40,8 @@ class _Severity(click.ParamType[Severity | None]):
     def convert(
         self, value: Severity | str | None, param: click.Parameter | None, ctx: click.Context | None
     ) -> Severity | None:
+        from builder.recipe.model import Severity  # noqa: PLC0415 (see above)
+
         if value is None or isinstance(value, Severity):
             return value
         if value == "none":

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from builder.oci import Digest, Platform
 from builder.progress import human_size
-from builder.recipe.model import Severity
 from builder.resources import shipped
+
+if TYPE_CHECKING:
+    from builder.recipe.model import Severity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +56,7 @@ def count_findings(severities: Iterable[Severity]) -> tuple[tuple[str, int], ...
     """Findings by severity, worst first; severities without findings are left out."""
     found = list(severities)
     return tuple(
-        (severity.name.lower(), found.count(severity))
-        for severity in sorted(Severity, reverse=True)
-        if severity in found
+        (severity.name.lower(), found.count(severity)) for severity in sorted(set(found), reverse=True)
     )
 
 
