@@ -29,7 +29,7 @@ SAMPLE = ("busybox", "caddy", "nginx", "python", "sftp")
 """Of every kind: links, a CA bundle, settings, thousands of paths, accounts and setgid programs."""
 NET_RAW = "\x01\0\0\x02\0\x20" + "\0" * 14
 """cap_net_raw=ep, as the kernel keeps it."""
-DOCKER_SAMPLE = ("busybox", "memcached", "nginx", "ripgrep", "rsync", "sqlite3")
+DOCKER_SAMPLE = ("busybox", "memcached", "nginx", "sqlite3")
 
 # Debian's Essential packages: what Debian's own image has besides apt.
 ESSENTIAL = (

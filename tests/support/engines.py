@@ -72,6 +72,7 @@ class Docker:
         )
         checked([*client, "save", "-o", str(to), name], environment)
         checked([*client, "rmi", "-f", name], environment)
+        checked([*client, "builder", "prune", "-af"], environment)  # all of it is in memory
 
 
 def checked(command: list[str], environment: dict[str, str] | None = None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ import pytest
 
 from builder.cli import main
 from tests.support.debian_archive import Deb, Server, SuiteText, make_key, serve, write_suite
+from tests.support.images import member, tar_of
+from tests.support.registry import fake_registry, put_image
 from tests.support.tools import of_environment
 
 BASE = Deb(name="base-files", files={"/usr/lib/os-release": b'ID=debian\nVERSION_ID="13"\n'})
@@ -175,3 +178,26 @@ def test_rootlet_s_own_rules_have_nothing_to_say(capsys: Captured) -> None:
     capsys.readouterr()
     assert main.run(["scan", "Dockerfile"]) == 0
     assert capsys.readouterr().out == "Dockerfile: nothing to say\n"
+
+
+def test_images_are_pinned_by_what_their_registry_says(desk: Path, capsys: Captured) -> None:
+    with fake_registry() as fake:
+        put_image(fake, tar_of(member("usr/bin/tool", b"tool", mode=0o755)))
+        name = f"127.0.0.1:{fake.port}/app:1"
+        with (desk / "recipe.toml").open("a") as stream:
+            stream.write(f'\n[sources.tools]\ntype = "image"\nref = "{name}"\n')
+            stream.write('\n[[install]]\nfrom = "tools"\npath = "/usr/bin/tool"\nto = "/opt/tool"\n')
+        assert write() == 0
+    text = capsys.readouterr().out
+    line = next(line for line in text.splitlines() if line.startswith("COPY --from=127"))
+    assert re.fullmatch(rf"COPY --from={name}@sha256:[0-9a-f]{{64}} \[\\", line)
+
+
+def test_without_a_registry_the_unpacking_image_must_be_named(capsys: Captured) -> None:
+    assert write() == 0  # packages are in the cache now
+    capsys.readouterr()
+    assert main.run(["dockerfile", "recipe.toml", "-q", "--offline"]) == 9
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "The image that unpacks the packages cannot be pinned" in captured.err
+    assert "--unpack-image docker.io/library/debian:trixie-slim@sha256:" in captured.err
