@@ -19,7 +19,7 @@ from builder.inventory.files import RootFile, TreeFile
 from builder.oci import ImageConfig, Platform
 from builder.plan.contents import Contents, planned_contents
 from builder.plan.model import Entry, ImagePlan
-from builder.stored.read import ImageFile, StoredImage
+from builder.stored.read import ImageFile, Payload, StoredImage
 from builder.sysroot import Content, Kind, Node, Sysroot
 
 _LINK_MODE = 0o777
@@ -112,20 +112,58 @@ class _Watch:
 
     def follow(self, files: Iterable[TreeFile]) -> Iterator[TreeFile]:
         for file in files:
-            yield file
-            self.found[file.path] = _facts(file)
+            if isinstance(file, ImageFile):
+                payload = _HashedPayload(file.payload) if file.payload is not None else None
+                yield replace(file, payload=payload)
+                self.found[file.path] = _stored_facts(file, payload)
+            elif isinstance(file, RootFile):
+                yield file
+                self.found[file.path] = _folder_facts(file)
+            else:
+                raise TypeError(f"{type(file).__name__} is no file of an image or a folder")
 
 
-def _facts(file: TreeFile) -> FileFacts:
-    if isinstance(file, ImageFile):
-        return _stored_facts(file)
-    if isinstance(file, RootFile):
-        return _folder_facts(file)
-    raise TypeError(f"{type(file).__name__} is no file of an image or a folder")
+class _HashedPayload(Payload):
+    """Hashes the bytes that somebody else may want too: they pass once."""
+
+    __slots__ = ("_digest", "_inner", "_rest", "_size")
+
+    def __init__(self, inner: Payload) -> None:
+        self._inner = inner
+        self._rest: Iterator[bytes] | None = None
+        self._digest = hashlib.sha256()
+        self._size = 0
+
+    def peek(self, limit: int) -> bytes:
+        """Give the first bytes and leave them."""
+        return self._inner.peek(limit)
+
+    def take(self) -> Iterator[bytes]:
+        """Give the bytes and drop them; whoever asks again gets them where there is another way."""
+        if self._rest is not None:
+            return self._inner.take()
+        self._rest = self._hashed()
+        return self._rest
+
+    def finish(self) -> tuple[int, str]:
+        """Size and SHA-256 of all the bytes, of which others may have taken some."""
+        for _ in self._rest if self._rest is not None else self.take():
+            pass
+        return self._size, self._digest.hexdigest()
+
+    def _hashed(self) -> Iterator[bytes]:
+        for chunk in self._inner.take():
+            self._digest.update(chunk)
+            self._size += len(chunk)
+            yield chunk
 
 
-def _stored_facts(file: ImageFile) -> FileFacts:
-    size, digest = _hashed(file.chunks()) if file.kind is Kind.FILE else (0, "")
+def _stored_facts(file: ImageFile, payload: _HashedPayload | None) -> FileFacts:
+    size, digest = 0, ""
+    if file.kind is Kind.FILE:
+        size, digest = payload.finish() if payload is not None else _hashed(())
+        if size != file.size:
+            raise BuildError(f"{file.path!a} has {size} bytes in the image, not {file.size} as it says")
     return FileFacts(
         kind=file.kind,
         mode=_LINK_MODE if file.kind is Kind.SYMLINK else file.mode & 0o7777,

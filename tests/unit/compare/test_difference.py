@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import tarfile
 from dataclasses import replace
@@ -12,11 +13,12 @@ from typing import Any
 import pytest
 
 from builder.compare.difference import DEFAULT_PATH, Difference, difference
-from builder.compare.snapshot import Snapshot, folder_snapshot, image_snapshot, planned_snapshot
+from builder.compare.snapshot import Snapshot, _Watch, folder_snapshot, image_snapshot, planned_snapshot
 from builder.errors import BuildError
 from builder.oci import Healthcheck, ImageConfig, Platform
 from builder.plan.model import ImagePlan
-from builder.stored.read import open_image
+from builder.stored.read import ImageFile, open_image
+from builder.stored.tree import tree
 from builder.sysroot import Content
 from tests.support.images import (
     demo_layer,
@@ -227,3 +229,22 @@ def test_what_is_only_on_one_side_is_named_with_its_kind() -> None:
     before = planned(plan_of(layer_of(folder("/a"), plain("/a/f"))))
     after = planned(plan_of(layer_of(folder("/a"), symlink("/a/l", "f"))))
     assert words(difference(before, after)) == ["-/a/f", "+/a/l"]
+
+
+@pytest.mark.parametrize("wanted", [0, 1, 2, 100])
+def test_what_others_take_of_a_file_is_hashed_all_the_same(wanted: int, tmp_path: Path) -> None:
+    content = os.urandom(3 << 20)
+    layout = foreign_layout(
+        tmp_path / "image",
+        [tar_of(member("a", content), member("b", type=tarfile.LNKTYPE, linkname="a"), member("c", b""))],
+    )
+    watch = _Watch()
+    for file in watch.follow(tree(open_image(layout))):
+        assert isinstance(file, ImageFile)
+        assert file.read(10) == (b"" if file.path == "/c" else content[:10])
+        chunks = file.chunks()
+        for _ in range(wanted):
+            next(chunks, None)
+    digest = hashlib.sha256(content).hexdigest()
+    assert [watch.found[path].digest for path in ("/a", "/b")] == [digest, digest]
+    assert watch.found["/c"].size == 0
