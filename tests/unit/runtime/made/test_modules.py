@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from builder.elf.data import ElfData
 from builder.elf.object import ElfError
@@ -136,3 +139,20 @@ def test_a_module_that_is_damaged_is_an_error(tmp_path: Path) -> None:
     material = Material(sysroot=merged_tree((make_package(tmp_path, "loaders", files),)))
     with pytest.raises(ElfError, match=r"x\.so"):
         pixbuf.make(material)
+
+
+@given(
+    st.sampled_from(list(FORMS.values())),
+    st.lists(st.tuples(st.integers(0, 0x1FFF), st.integers(0, 255)), min_size=1, max_size=12),
+)
+def test_any_damage_is_a_list_or_an_error(form: tuple[str, bool, str], damage: list[tuple[int, int]]) -> None:
+    relocations, wide, order = form
+    body = bytearray(
+        data_object((*GIF, *IPA), (*ENTRIES, "im_module_list"), form=relocations, wide=wide, order=order)
+    )
+    for place, byte in damage:
+        body[place % len(body)] = byte
+    with contextlib.suppress(ElfError):
+        data = ElfData(bytes(body), name="x.so")
+        pixbuf.read_loader(data, "x")
+        assert all(len(texts) == 5 for texts in immodules.contexts(data))
