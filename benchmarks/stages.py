@@ -4,8 +4,9 @@
 
 In one run, alternating, each with its own storage on the same disk and without a network for the commands:
 
-    cold       nothing is there but the mirror: rootlet makes its system of packages and builds; buildah bud
-               starts at a minimal Debian that is already in its storage, and installs the compiler with apt
+    cold       nothing is there but the mirror: rootlet makes its system of packages and builds; for bud
+               mmdebstrap makes a minimal Debian first, on which the Dockerfile installs the compiler with apt
+    compiler   the minimal system is there on both sides: the compiler is installed, the program built
     edited     one line of the program changed: it is compiled again and a new image is made
     unchanged  the same again: rootlet as it is called, and with --force (plan, layer, scan, name anew);
                buildah bud --layers
@@ -104,6 +105,17 @@ class Bench:
             *("--cache", str(self.folder / "cache"), *more),
         )
 
+    def build_without_compiler(self) -> None:
+        """A stage of the same archive that names no package: the small system is there then."""
+        recipe = self.project / "recipe.toml"
+        text = recipe.read_text()
+        plain = text.replace(f"packages = {list(PACKAGES)}", "packages = []").replace(
+            'run = ["make"]', 'run = ["cp /bin/true app"]'
+        )
+        recipe.write_text(plain)
+        self.build("--no-test")
+        recipe.write_text(text)
+
     def buildah(self, *words: str) -> None:
         store = ("--root", str(self.folder / "bud"), "--runroot", str(self.folder / "run"))
         subprocess.run(["buildah", *store, *words], cwd=self.project, check=True, capture_output=True)
@@ -123,9 +135,14 @@ class Bench:
         self.rootlet(
             "database", "--database", str(self.folder / "db"), "import", str(REPOSITORY / "tests/data/osv")
         )
-        self.minimal()
         print("one C program with zlib")
-        show("cold", [timed(self.build)], [timed(self.bud)])
+        cold = timed(self.build)
+        shutil.rmtree(self.folder / "cache")
+        self.build_without_compiler()
+        compiler = timed(lambda: self.build("--force"))
+        minimal, installed = timed(self.minimal), timed(self.bud)
+        show("cold", [cold], [minimal + installed])
+        show("compiler", [compiler], [installed])
         edited: tuple[list[float], list[float]] = ([], [])
         unchanged: tuple[list[float], list[float], list[float]] = ([], [], [])
         for _ in range(runs):

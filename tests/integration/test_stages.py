@@ -162,6 +162,35 @@ def test_nothing_runs_again_but_what_comes_after_a_change(
     assert seen(person)["first"] != before["first"]
 
 
+def test_a_stage_starts_from_an_image_with_its_variables(
+    person: Person, greeter: dict[str, tuple[Path, str]]
+) -> None:
+    folder, _ = greeter[person.name]
+    need("busybox")
+    recipe = f"""\
+schema = 1
+name = "again"
+entrypoint = ["/usr/bin/busybox"]
+[sources.os]
+suite = "trixie"
+[sources.more]
+type = "stage"
+from = "oci:{folder}/dist/greeter"
+copy = [{{ src = "busybox", dest = "/usr/bin/" }}]
+run = [["/usr/bin/greeter"], ["/usr/bin/busybox", "touch", "/new"]]
+[[install]]
+from = "more"
+path = "/usr/bin/busybox"
+[[install]]
+from = "more"
+path = "/new"
+to = "/usr/share/new"
+"""
+    project = {"busybox": Path(shutil.which("busybox") or "").read_bytes(), "recipe.toml": recipe + SCAN}
+    done = person.build(person.project("from-image", project))
+    assert [line.split(" ")[0] for line in lines_of(done.stderr)] in (["hello"], ["hi"])
+
+
 def shell_project(run: str, *, keys: str = "", install: str = "/out") -> dict[str, str | bytes]:
     """A stage that has busybox and nothing else; ``run`` is TOML."""
     need("busybox")
@@ -280,6 +309,43 @@ def test_a_failure_shows_the_end_and_keeps_the_whole_log(person: Person) -> None
     assert "$ seq 1 50; echo broken >&2; exit 42\n1\n2\n" in text
     assert "broken\n" in text
     assert person.containers() == []
+
+
+def test_a_shell_is_opened_in_a_stage_that_failed(person: Person) -> None:
+    folder = person.project("debug", shell_project('"touch /made; exit 3"'))
+    status, said = person.on_a_terminal(
+        folder, "--debug-shell", typed="echo in$((40+2))side; ls /made; exit\n"
+    )
+    assert status == 4, said
+    assert "in42side" in said
+    assert "/made" in said.split("in42side")[1]
+    assert person.containers() == []
+
+
+def test_the_doctor_knows_that_stages_work_here(person: Person) -> None:
+    plain = rootlet_json(person, person.home, "doctor", "--json")
+    rows = {row["name"].strip(): row for row in plain["rows"]}
+    assert plain["works"]
+    assert rows["builds with stages"]["works"]
+    assert rows["isolation chroot"]["detail"] == "runs programs; no network but the loopback"
+
+
+def test_everything_that_stages_keep_can_be_removed(person: Person) -> None:
+    apart = replace(person, cache=person.home / "removed-cache")
+    run = '"mkdir /closed; touch /closed/x; chown -R 70:70 /closed; chmod 0 /closed; touch /out"'
+    apart.build(apart.project("removed", shell_project(run)))
+    assert (apart.stages() / "storage").is_dir()
+    rootlet(
+        "cache",
+        "--cache",
+        apart.cache,
+        "clean",
+        cwd=apart.home,
+        environment=apart.environment,
+        prefix=apart.prefix,
+        python=apart.python,
+    )
+    assert not (apart.cache / "stages").exists()
 
 
 def nothing_is_left(person: Person, folder: Path) -> None:

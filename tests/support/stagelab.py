@@ -77,6 +77,31 @@ class Person:
             start_new_session=True,
         )
 
+    def on_a_terminal(self, folder: Path, *words: str, typed: str) -> tuple[int, str]:
+        """A build on a terminal of its own, on which ``typed`` is written once a shell asks; status, output."""
+        import pty  # noqa: PLC0415 (only here)
+
+        ours, theirs = pty.openpty()
+        with subprocess.Popen(
+            [*self.prefix, self.python, "-m", "builder", *self.arguments(*words)],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": python_path(), "TERM": "dumb", **self.environment},
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+        ) as process:
+            os.close(theirs)
+            said = ""
+            with contextlib.suppress(OSError):  # the terminal's end
+                while chunk := os.read(ours, 4096):
+                    said += chunk.decode(errors="replace")
+                    if typed and ("# " in said.split("exit ends it")[-1]) and "exit ends it" in said:
+                        os.write(ours, typed.encode())
+                        typed = ""
+            os.close(ours)
+            return process.wait(60), said
+
     def stages(self) -> Path:
         return self.cache / "stages" / (str(USER) if self.prefix else str(os.geteuid()))
 

@@ -6,30 +6,26 @@ its nodes and the signs of its files (builder/sources/stage/inside.py) are kept 
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from builder.engine import buildah
 from builder.engine.buildah import Engine
-from builder.engine.command import Sink
 from builder.errors import BuildError
-from builder.files import write_bytes, write_checked
+from builder.files import write_checked
 from builder.lock import LockedPackage
 from builder.sources.debian.store import PackageStore
 from builder.sources.stage import dpkg_root
-from builder.sources.stage.bench import Bench, Container, RoomWish, Signs, container
-from builder.sources.stage.delta import DeltaSysroot
+from builder.sources.stage.bench import Bench, RoomWish, Signs, container
 from builder.sources.stage.journal import alone
-from builder.sources.stage.logs import StageLog
 from builder.sources.stage.packages import StoredPackages
-from builder.sources.stage.rows import Rows, read_rows, taken, write_rows
+from builder.sources.stage.rows import Rows, read_rows, write_rows
+from builder.sources.stage.system import System
 from builder.sources.supply import SourceTree
-from builder.sysroot import Content, Kind, Node, Package, Sysroot
+from builder.sysroot import Package, Sysroot
 
 FORMAT = 1
 """Raised when bases are made otherwise; those of another format are made anew."""
@@ -51,8 +47,18 @@ class Base:
     key: str
     tree: SourceTree | None = None
     locked: tuple[LockedPackage, ...] = ()
+    below: Base | None = None
+    """A smaller system with packages of ``locked``, on which the others are laid."""
     env: tuple[tuple[str, str], ...] = ()
     """Variables of an image, for every command."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where bases are made."""
+
+    bench: Bench
+    engine: Engine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,10 +80,17 @@ def tree_base(tree: SourceTree) -> Base:
     return Base(key=_key(["tree", tree.key]), tree=tree, env=tree.env)
 
 
-def debian_base(locked: tuple[LockedPackage, ...]) -> Base:
-    """A small system of Debian packages as a base."""
+def debian_base(locked: tuple[LockedPackage, ...], below: Base | None = None) -> Base:
+    """A small system of Debian packages as a base, on ``below`` where that has the same versions."""
     sums = [[one.name, one.version, one.architecture, one.sha256] for one in locked]
-    return Base(key=_key(["debian", dpkg_root.FORMAT, sums]), locked=locked)
+    if below is not None and not set(_sums(below.locked)) < set(_sums(locked)):
+        below = None
+    under = below.key if below is not None else ""
+    return Base(key=_key(["debian", dpkg_root.FORMAT, sums, under]), locked=locked, below=below)
+
+
+def _sums(locked: tuple[LockedPackage, ...]) -> list[tuple[str, str]]:
+    return [(one.name, one.sha256) for one in locked]
 
 
 def _key(words: list[object]) -> str:
@@ -121,7 +134,8 @@ def _recall(base: Base, bench: Bench) -> Prepared | None:
 
 def _make(base: Base, bench: Bench, engine: Engine, *, acquire: Acquire) -> Prepared:
     if base.locked:
-        image, tree = _make_debian(base, bench, engine, acquire(base.locked))
+        below = None if base.below is None else prepare(base.below, bench, engine, acquire=acquire)
+        image, tree = _make_debian(base, below, acquire(base.locked), _Place(bench, engine))
     elif base.tree is not None:
         tree = base.tree.tree
         image = _make_of_tree(bench, engine, base.tree)
@@ -135,6 +149,24 @@ def _make(base: Base, bench: Bench, engine: Engine, *, acquire: Acquire) -> Prep
     return Prepared(image=image, tree=tree, signs=path)
 
 
+def _make_debian(
+    base: Base, below: Prepared | None, packages: tuple[Package, ...], place: _Place
+) -> tuple[str, Sysroot]:
+    known = None if base.below is None or below is None else _names(base.below)
+    system = System(key=base.key, packages=packages)
+    if known is not None and below is not None and system.can_lie_on(known):
+        made = system.made(place.bench, place.engine, image=below.image, below=below.tree, there=known)
+    else:
+        made = system.made(place.bench, place.engine, image=SCRATCH)
+    rows = Rows(nodes=tuple(made.tree))
+    write_rows(_rows_path(place.bench, base.key), rows, place.bench.cache)
+    return made.image, made.tree
+
+
+def _names(base: Base) -> frozenset[str]:
+    return frozenset(one.name for one in base.locked)
+
+
 def _make_of_tree(bench: Bench, engine: Engine, source: SourceTree) -> str:
     bench.progress.step(f"bring {source.name} to the storage of stages")
     nodes = sorted(
@@ -143,70 +175,6 @@ def _make_of_tree(bench: Bench, engine: Engine, source: SourceTree) -> str:
     with container(bench, engine, RoomWish(image=SCRATCH)) as made:
         made.lay(nodes)
         return made.commit()
-
-
-def _make_debian(
-    base: Base, bench: Bench, engine: Engine, packages: tuple[Package, ...]
-) -> tuple[str, Sysroot]:
-    bench.progress.step(f"lay {len(packages)} packages for a stage")
-    tree = dpkg_root.system_tree(packages)
-    pack = bench.folder / "packs" / f"{base.key}.pack"
-    pack.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        container(bench, engine, RoomWish(image=SCRATCH)) as made,
-        StageLog(bench, f"base-{base.key[:12]}") as log,
-    ):
-        with _written(
-            dpkg_root.database(packages), bench.folder / "scratch" / f"{made.name}.dpkg"
-        ) as written:
-            made.lay([*dpkg_root.laid_nodes(tree), *written])
-        before = made.signs()
-        bench.progress.step(f"configure {len(packages)} packages for a stage")
-        _configure(made, log.line, log)
-        known = {node.path: node.content for node in tree if node.content is not None}
-        answer = made.take(before, pack, known)
-        image = made.commit()
-    rows = Rows(
-        nodes=tuple(_changed(answer["changed"], tree, pack)),
-        gone=tuple(answer["gone"]),
-        more={"packages": [asdict(one) for one in base.locked]},
-    )
-    whole = DeltaSysroot(tree, rows.nodes, rows.gone)
-    write_rows(_rows_path(bench, base.key), Rows(nodes=tuple(whole), more=rows.more), bench.cache)
-    return image, whole
-
-
-def _configure(made: Container, sink: Sink, log: StageLog) -> None:
-    command = buildah.Run(argv=("/bin/sh", dpkg_root.SCRIPT), seconds=_CONFIGURE_SECONDS)
-    try:
-        made.run(command, sink)
-    except BuildError as error:
-        raise log.explained("The packages of a stage could not be configured", error) from error
-
-
-def _changed(changed: list[dict[str, object]], tree: Sysroot, pack: Path) -> Iterable[Node]:
-    for found in changed:
-        node = taken(found, pack, tree.get(str(found["path"])))
-        if node is not None:
-            yield node
-
-
-@contextlib.contextmanager
-def _written(files: Iterable[tuple[str, bytes, int]], path: Path) -> Iterator[list[Node]]:
-    """Files of dpkg's database as nodes: their bytes lie in one file of this machine meanwhile."""
-    nodes: list[Node] = []
-    pieces: list[bytes] = []
-    offset = 0
-    for name, payload, mode in files:
-        content = Content(store=path, offset=offset, size=len(payload), sha256=dpkg_root.checksum(payload))
-        nodes.append(Node(path=name, kind=Kind.FILE, mode=mode, content=content))
-        pieces.append(payload)
-        offset += len(payload)
-    write_bytes(path, b"".join(pieces), durable=False)
-    try:
-        yield nodes
-    finally:
-        path.unlink(missing_ok=True)
 
 
 def _debian_tree(rows: Rows, base: Base, bench: Bench) -> Sysroot:

@@ -139,13 +139,15 @@ class _Stages:
         elif source is None:
             base = scratch()
         elif isinstance(source, DebianSource):
-            base = debian_base(self._locked(stage, source))
+            base = debian_base(self._locked(source, ()))
+            if stage.packages:
+                base = debian_base(self._locked(source, stage.packages), base)
         else:
             base = tree_base(self._trees[stage.start])
         return base, base.key
 
-    def _locked(self, stage: StageSource, source: DebianSource) -> tuple[LockedPackage, ...]:
-        names = dict.fromkeys((*dpkg_root.ESSENTIAL, *stage.packages))
+    def _locked(self, source: DebianSource, packages: tuple[str, ...]) -> tuple[LockedPackage, ...]:
+        names = dict.fromkeys((*dpkg_root.ESSENTIAL, *packages))
         archive = DebianArchive(
             source=replace(source, packages=tuple(names)),
             platform=self._supplies.platform,

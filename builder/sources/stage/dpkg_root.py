@@ -14,7 +14,7 @@ from builder.dpkg.control import paragraphs
 from builder.sources.debian.tree import merged_tree
 from builder.sysroot import Kind, Node, Package, Sysroot
 
-FORMAT = 1
+FORMAT = 2
 """Raised when the way of making a system changes."""
 
 ESSENTIAL = (
@@ -74,7 +74,7 @@ def system_tree(packages: Iterable[Package]) -> Sysroot:
     return merged_tree(packages)
 
 
-def laid_nodes(tree: Sysroot) -> tuple[Node, ...]:
+def laid_nodes(tree: Iterable[Node]) -> tuple[Node, ...]:
     """What of the packages is laid, folders before what is in them, hard links after their first names."""
     wanted = [node for node in tree if is_wanted(node.path) or node.kind is Kind.DIRECTORY]
     used = {node.path for node in wanted if node.kind is not Kind.DIRECTORY}
@@ -95,10 +95,24 @@ def _above(path: str) -> Iterator[str]:
         yield path
 
 
-def database(packages: tuple[Package, ...]) -> Iterator[tuple[str, bytes, int]]:
-    """Files of dpkg's database, with their modes: every package is unpacked, none is configured."""
-    ordered = sorted(packages, key=lambda package: package.name)
-    yield "/var/lib/dpkg/status", "\n".join(map(_status, ordered)).encode("utf-8", "surrogateescape"), 0o644
+def database(
+    new: tuple[Package, ...], packages: tuple[Package, ...], status: str = ""
+) -> Iterator[tuple[str, bytes, int]]:
+    """Files of dpkg's database, with their modes: the packages of ``new`` are unpacked and not configured.
+
+    ``packages`` are all there will be; ``status`` is what the database says of those that are there already.
+    """
+    ordered = sorted(new, key=lambda package: package.name)
+    paragraphs = [*([status.strip("\n") + "\n"] if status else []), *map(_status, ordered)]
+    yield "/var/lib/dpkg/status", "\n".join(paragraphs).encode("utf-8", "surrogateescape"), 0o644
+    if not status:
+        yield from _empty_database()
+    for package in ordered:
+        yield from _info(package)
+    yield SCRIPT, configuring_script(ordered, packages), 0o755
+
+
+def _empty_database() -> Iterator[tuple[str, bytes, int]]:
     for name in (
         "available",
         "diversions",
@@ -109,10 +123,7 @@ def database(packages: tuple[Package, ...]) -> Iterator[tuple[str, bytes, int]]:
     ):
         yield f"/var/lib/dpkg/{name}", b"", 0o644
     yield f"{_INFO}/format", b"1\n", 0o644
-    for package in ordered:
-        yield from _info(package)
     yield "/usr/sbin/policy-rc.d", POLICY, 0o755
-    yield SCRIPT, configuring_script(ordered), 0o755
 
 
 def _status(package: Package) -> str:
@@ -169,14 +180,14 @@ rm -f /var/log/*.log /var/log/apt/*
 """
 
 
-def configuring_script(packages: list[Package]) -> bytes:
-    """The script that is laid at :data:`SCRIPT`; ``packages`` sorted by name."""
+def configuring_script(new: list[Package], packages: tuple[Package, ...] = ()) -> bytes:
+    """The script that is laid at :data:`SCRIPT`; ``new`` sorted by name, ``packages``: all there will be."""
     first = {"base-passwd": 0, "base-files": 1}
     lines = [
         _HEAD,
         *(
             _call(package, "preinst", "install", "")
-            for package in sorted(packages, key=lambda one: (first.get(one.name, len(first)), one.name))
+            for package in sorted(new, key=lambda one: (first.get(one.name, len(first)), one.name))
             if package.scripts.get("preinst")
         ),
     ]
@@ -184,10 +195,10 @@ def configuring_script(packages: list[Package]) -> bytes:
     lines.append("test ! -x /sbin/ldconfig || /sbin/ldconfig\n")
     lines += [
         _call(package, "postinst", "triggered", " ".join(triggers))
-        for package in packages
+        for package in sorted(packages or new, key=lambda one: one.name)
         if package.name != "libc-bin"
         and package.scripts.get("postinst")
-        and (triggers := tuple(_triggered(package, packages)))
+        and (triggers := tuple(_triggered(package, new)))
     ]
     lines.append("dpkg --force-unsafe-io --configure --pending\n")
     return "".join([*lines, _TAIL]).encode()

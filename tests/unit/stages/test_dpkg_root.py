@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 from builder.sources.stage.dpkg_root import database, is_wanted, laid_nodes, system_tree
+from builder.sources.stage.system import System
 from builder.sysroot import Content, Kind, Node, Package
 
 
@@ -62,7 +64,9 @@ def test_documentation_is_not_laid_but_licences_are() -> None:
 
 
 def test_the_database_says_that_nothing_is_configured() -> None:
-    files = {name: (payload.decode(), mode) for name, payload, mode in database((TOOL, LIBRARY))}
+    files = {
+        name: (payload.decode(), mode) for name, payload, mode in database((TOOL, LIBRARY), (TOOL, LIBRARY))
+    }
     status, _ = files["/var/lib/dpkg/status"]
     assert status.count("Status: install ok unpacked\n") == 2
     assert status.startswith("Package: liba\nStatus: install ok unpacked\nVersion: 1\n")
@@ -78,7 +82,9 @@ def test_the_database_says_that_nothing_is_configured() -> None:
 
 def test_the_script_runs_preinst_first_and_the_triggers_that_something_activates() -> None:
     script = next(
-        payload for name, payload, _ in database((TOOL, LIBRARY)) if name.endswith("configure")
+        payload
+        for name, payload, _ in database((TOOL, LIBRARY), (TOOL, LIBRARY))
+        if name.endswith("configure")
     ).decode()
     subprocess.run(["/bin/sh", "-n"], input=script.encode(), check=True)
     calls = [line for line in script.splitlines() if line.startswith(("script '", "dpkg "))]
@@ -88,3 +94,28 @@ def test_the_script_runs_preinst_first_and_the_triggers_that_something_activates
         "script 'tool' 'amd64' 'tool' 'postinst' 'triggered' '/usr/lib ldconfig'",
         "dpkg --force-unsafe-io --configure --pending",
     ]
+
+
+def test_packages_that_are_laid_on_a_system_are_added_to_what_its_database_says() -> None:
+    files = {
+        name: payload.decode()
+        for name, payload, _ in database((LIBRARY,), (TOOL, LIBRARY), "Package: tool\nS: x\n\n")
+    }
+    assert files["/var/lib/dpkg/status"].startswith(
+        "Package: tool\nS: x\n\nPackage: liba\nStatus: install ok unpacked\n"
+    )
+    assert "/var/lib/dpkg/diversions" not in files
+    assert not any("tool" in name for name in files)
+    script = files["/var/lib/rootlet-configure"]
+    assert "'preinst'" not in script
+    assert (
+        "script 'tool' 'amd64' 'tool' 'postinst' 'triggered' '/usr/lib ldconfig'" in script
+    )  # of the one that was there
+
+
+def test_a_system_stays_below_packages_that_change_nothing_of_it() -> None:
+    lonely = System(key="k", packages=(LIBRARY, TOOL))
+    assert lonely.can_lie_on(frozenset({"liba"}))
+    taker = package("taker", file("/usr/lib/a.so", "taker"))
+    replacing = replace(taker, control=taker.control.replace("Description", "Replaces: liba\nDescription"))
+    assert not System(key="k", packages=(LIBRARY, replacing)).can_lie_on(frozenset({"liba"}))
