@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -78,14 +79,27 @@ def atomic_write(path: Path, *, mode: int = 0o644, durable: bool = True) -> Iter
     """Write ``path`` whole or not at all, as :func:`replacing` does.
 
     ``durable`` syncs the bytes before the rename; turn it off for caches that are verified when read.
-    The mode is set exactly, whatever the umask. Raises OSError as the file system does.
+    The mode is set exactly, whatever the umask. Raises OSError as the file system does. Devices and pipes
+    (/dev/null, /dev/stdout) are written to and stay what they are.
     """
+    if _is_special(path):
+        with path.open("wb") as stream:
+            yield stream
+        return
     with replacing(path) as temporary, temporary.open("xb") as stream:
         yield stream
         stream.flush()
         os.fchmod(stream.fileno(), mode)
         if durable:
             os.fsync(stream.fileno())
+
+
+def _is_special(path: Path) -> bool:
+    try:
+        found = path.stat().st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(found) or stat.S_ISDIR(found))
 
 
 def write_bytes(path: Path, payload: bytes, *, mode: int = 0o644, durable: bool = True) -> None:

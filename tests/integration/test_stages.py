@@ -186,7 +186,8 @@ from = "more"
 path = "/new"
 to = "/usr/share/new"
 """
-    project = {"busybox": Path(shutil.which("busybox") or "").read_bytes(), "recipe.toml": recipe + SCAN}
+    busybox = Path(shutil.which("busybox") or "").read_bytes()
+    project: dict[str, str | bytes] = {"busybox": busybox, "recipe.toml": recipe + SCAN}
     done = person.build(person.project("from-image", project))
     assert [line.split(" ")[0] for line in lines_of(done.stderr)] in (["hello"], ["hi"])
 

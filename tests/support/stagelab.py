@@ -78,7 +78,7 @@ class Person:
         )
 
     def on_a_terminal(self, folder: Path, *words: str, typed: str) -> tuple[int, str]:
-        """A build on a terminal of its own, on which ``typed`` is written once a shell asks; status, output."""
+        """A build on a terminal of its own; ``typed`` is written once a shell asks. Status, output."""
         import pty  # noqa: PLC0415 (only here)
 
         ours, theirs = pty.openpty()

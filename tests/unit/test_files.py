@@ -113,3 +113,18 @@ def test_names_of_a_folder_have_a_stamp_of_their_own(tmp_path: Path) -> None:
     (tmp_path / "d/a").rename(tmp_path / "d/b")
     assert now("out")[1:] != one[1:]
     assert stamp(Path(json.loads(json.dumps(now("out", "x")))[0])) == now("out", "x")
+
+
+def test_devices_and_pipes_are_written_to_and_stay_what_they_are(tmp_path: Path) -> None:
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_bytes(pipe, b"one")
+        write_bytes(link, b" two")
+        assert os.read(reader, 100) == b"one two"
+    finally:
+        os.close(reader)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert names(tmp_path) == ["link", "pipe"]
