@@ -71,3 +71,19 @@ def test_compiled_wheels_of_the_index_run_in_the_image_and_the_scan_sees_them(tm
     assert "pkg:pypi/psycopg-binary@" in scanned.stdout
     again = rootlet("build", "recipe.toml", "--json", "--force", "--offline", *cache, cwd=tmp_path)
     assert json.loads(again.stdout)["digest"] == json.loads(built.stdout)["digest"]
+
+
+def test_the_example_of_a_service_from_a_lock_file_answers(tmp_path: Path) -> None:
+    data = REPOSITORY / "tests/data/osv"
+    rootlet("database", "--database", tmp_path / "data", "import", data, cwd=tmp_path)
+    built = rootlet(
+        *("build", REPOSITORY / "examples/python-service/recipe.toml", "--json", "--unscannable", "warn"),
+        *("--to", f"oci:{tmp_path}/shop", "--max-database-age", "any"),
+        *("--cache", cache_folder(), "--database", tmp_path / "data"),
+        cwd=tmp_path,
+    )
+    (platform,) = json.loads(built.stdout)["platforms"]
+    assert platform["tests"] == 1
+    files = image_files(tmp_path / "shop")
+    assert files["/usr/local/bin/gunicorn"].mode == 0o755
+    assert "/srv/shop/shop.py" in files
