@@ -7,11 +7,13 @@ from collections.abc import Iterator
 
 from builder.inventory.content import Readable
 from builder.inventory.document import DocumentError, whole_text
-from builder.inventory.found import Found, Package, damaged, packed, plain_word
+from builder.inventory.found import MAX_PACKAGES, Found, Package, damaged, packed, plain_word
 from builder.inventory.model import ComponentKind
 
-_LIMIT = 96 << 20
-_PARAGRAPH = re.compile(r"\n(?:[ \t\r]*\n)+")
+_LIMIT = 64 << 20
+_MAX_NOTES = 100
+_MAX_ENTRY = 8 << 20
+"""Letters of one entry; the longest real ones have some 500,000."""
 _LINE = re.compile(r"[A-Za-z]:.*")
 
 
@@ -24,7 +26,10 @@ def apk_installed(content: Readable, path: str) -> Found:  # noqa: ARG001 (every
     packages: list[Package] = []
     lists: list[bytes] = []
     notes: list[str] = []
-    for number, paragraph in enumerate((part for part in _PARAGRAPH.split(text) if part.strip()), 1):
+    for number, paragraph in enumerate(_paragraphs(text), 1):
+        if len(packages) >= MAX_PACKAGES or len(notes) >= _MAX_NOTES:
+            notes.append(f"what follows entry {number - 1} was not read")
+            break
         lines = paragraph.strip("\n").split("\n")
         fields = {line[0]: line[2:].strip() for line in lines if line[1:2] == ":" and line[0] not in "FRMaZ"}
         name, version = plain_word(fields.get("P")), plain_word(fields.get("V"))
@@ -47,6 +52,16 @@ def apk_installed(content: Readable, path: str) -> Found:  # noqa: ARG001 (every
         )
         lists.append(packed(_files(lines)))
     return Found(packages=tuple(packages), owned=tuple(lists), notes=tuple(notes))
+
+
+def _paragraphs(text: str) -> Iterator[str]:
+    start = 0
+    while start < len(text):
+        end = text.find("\n\n", start)
+        end = len(text) if end < 0 else end
+        if text[start:end].strip():
+            yield text[start : min(end, start + _MAX_ENTRY)]
+        start = end + 2
 
 
 def _files(lines: list[str]) -> Iterator[str]:

@@ -9,7 +9,7 @@ what the readers found, all within fixed limits.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from builder.errors import ScanError
 from builder.inventory.assemble import assemble
@@ -35,7 +35,9 @@ MAX_PATHS = 5_000_000
 MAX_DATABASE_FILE = 64 << 20
 MAX_DATABASE = 512 << 20
 MAX_PACKAGES = 200_000
-"""Limits: paths of one tree, bytes of one file and of all files of dpkg's database, packages of all files."""
+MAX_CLAIMS = 500_000
+"""Limits: paths of one tree, bytes of one file and of all files of dpkg's database, packages of all files,
+programs that languages' packages say they bring along."""
 
 _DPKG = "/var/lib/dpkg/"
 _ELF = b"\x7fELF"
@@ -82,6 +84,7 @@ class _Reading:
     tree: Tree = field(default_factory=Tree)
     database_bytes: int = 0
     packages: int = 0
+    claims: int = 0
 
     def all(self, files: Iterable[TreeFile]) -> Tree:
         """Take every file of a stream."""
@@ -143,6 +146,10 @@ class _Reading:
         self.packages += len(found.packages)
         if self.packages > MAX_PACKAGES:
             raise ScanError(f"the tree could not be scanned: it names more than {MAX_PACKAGES} packages")
+        self.claims += len(found.claims)
+        if self.claims > MAX_CLAIMS:
+            self._note(f"{path} names programs, but there are more than {MAX_CLAIMS} already")
+            found = replace(found, claims=())
         answer = Answer(path=path, layer=file.layer, found=found, lock=lock)
         self.tree.answers.setdefault(path, []).append(answer)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from builder.inventory.content import Readable
@@ -10,7 +11,7 @@ from builder.inventory.content import Readable
 MAX_TEXT = 32 << 20
 """Bytes of one text file that are read."""
 _MAX_JSON = 32 << 20
-_MAX_VALUES = 2_000_000
+_MAX_VALUES = 1_000_000
 
 
 class DocumentError(ValueError):
@@ -27,6 +28,15 @@ def whole_bytes(content: Readable, limit: int = MAX_TEXT) -> bytes:
 def whole_text(content: Readable, limit: int = MAX_TEXT) -> str:
     """Give the text; bytes that are not UTF-8 become surrogate escapes. DocumentError as above."""
     return whole_bytes(content, limit).decode(errors="surrogateescape").removeprefix("\ufeff")
+
+
+def lines_of(text: str) -> Iterator[str]:
+    """Give the lines one by one, without their ends: a hostile text is nothing but lines."""
+    start = 0
+    while (end := text.find("\n", start)) >= 0:
+        yield text[start:end]
+        start = end + 1
+    yield text[start:]
 
 
 def json_value(content: Readable) -> Any:

@@ -14,6 +14,12 @@ from builder.dpkg.version import is_version
 
 MAX_VERSION = 256
 """Letters of a version; Debian's longest has fewer than 80."""
+MAX_ENTRIES = 100_000
+"""Packages of one status file; Debian has some 70,000 in all."""
+_MAX_DIVERSIONS = 4 << 20
+"""Letters that are read; a file that was diverted by what follows is nobody's."""
+MAX_NOTES = 1000
+"""Damaged entries of one status file that are named."""
 
 _PARAGRAPH = re.compile(r"\n(?:[ \t\r]*\n)+")
 _FIELD = re.compile(
@@ -23,6 +29,7 @@ _BAD_LINE = re.compile(r"^(?![ \t#]|[!-9;-~]+[ \t]*:).+$", re.MULTILINE)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]{0,199}")
 _SOURCE = re.compile(rf"[A-Za-z0-9][A-Za-z0-9.+_-]{{0,199}}(?: {{0,9}}\([^()]{{1,{MAX_VERSION}}}\))?")
 _ARCHITECTURE = re.compile(r"[a-z0-9-]{0,40}")
+_PATH = re.compile(r"^/.+$", re.MULTILINE)
 _SUM = re.compile(r"^\\?[0-9a-fA-F]{32} [ *](?:\./|/)?(.+)$", re.MULTILINE)
 _GONE = frozenset({"deinstall", "purge", "not-installed", "config-files"})
 
@@ -55,6 +62,9 @@ def parse_status(text: str, *, path: str) -> Status:
     entries: list[StatusEntry] = []
     notes: list[str] = []
     for number, paragraph in enumerate(_paragraphs(text), 1):
+        if len(entries) >= MAX_ENTRIES or len(notes) >= MAX_NOTES:
+            notes.append(f"{path}: what follows entry {number - 1} was not read")
+            break
         fields: dict[str, str] = {}
         for key, value in _FIELD.findall(paragraph):
             fields.setdefault(key.capitalize(), value.strip())
@@ -71,17 +81,17 @@ def parse_status(text: str, *, path: str) -> Status:
 
 def parse_list(text: str) -> Iterator[str]:
     """Absolute paths of an ``info/*.list`` file (folders are among them)."""
-    return (line for line in text.split("\n") if line.startswith("/") and len(line) > 1)
+    return (match[0] for match in _PATH.finditer(text))
 
 
 def parse_md5sums(text: str) -> Iterator[str]:
     """Absolute paths of an ``md5sums`` file."""
-    return (f"/{path}" for path in _SUM.findall(text))
+    return (f"/{match[1]}" for match in _SUM.finditer(text))
 
 
 def parse_diversions(text: str) -> dict[str, tuple[str, str]]:
     """``/var/lib/dpkg/diversions``: path → (where other packages' file went, diverting package)."""
-    lines = text.split("\n")
+    lines = text[:_MAX_DIVERSIONS].split("\n")
     return {lines[at]: (lines[at + 1], lines[at + 2]) for at in range(0, len(lines) - 2, 3)}
 
 
@@ -110,7 +120,14 @@ def _entry(fields: dict[str, str]) -> StatusEntry:
 
 
 def _paragraphs(text: str) -> Iterator[str]:
-    return (part for part in _PARAGRAPH.split(text) if part.strip())
+    # Not all at once: a hostile file is nothing but paragraphs.
+    start = 0
+    for gap in _PARAGRAPH.finditer(text):
+        if text[start : gap.start()].strip():
+            yield text[start : gap.start()]
+        start = gap.end()
+    if text[start:].strip():
+        yield text[start:]
 
 
 def _shown(fields: dict[str, str]) -> str:

@@ -21,7 +21,7 @@ _ALIGN = 16
 _INLINE, _BIG_ENDIAN = 2, 1
 _SEARCHED = 1 << 20
 """Bytes of a writable segment that are searched where no section says where the information lies."""
-_MAX_MODULES = 16 << 20
+_MAX_MODULES = 1 << 20
 _FRAME = 16
 """Bytes before and after the module lines that mark them (cmd/go/internal/modload, infoStart and infoEnd)."""
 _VERSION_FLAG = re.compile(

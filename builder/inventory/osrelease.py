@@ -9,6 +9,7 @@ from builder.inventory.model import Distribution
 _LINE = re.compile(
     r"""^(?P<key>[A-Z][A-Z0-9_]*)=(?:"(?P<double>(?:[^"\\]|\\.)*)"|'(?P<single>[^']*)'|(?P<bare>\S*))\s*$"""
 )
+_MAX_TEXT = 1 << 16
 _NAME = re.compile(r"[a-z0-9._-]{1,64}")
 _MAJOR = re.compile(r"([0-9]{1,6})(?:\.|$)")
 
@@ -16,7 +17,7 @@ _MAJOR = re.compile(r"([0-9]{1,6})(?:\.|$)")
 def parse_os_release(text: str) -> dict[str, str]:
     """Give the assignments of an os-release file, unquoted; of equal keys the last counts."""
     values: dict[str, str] = {}
-    for line in text.split("\n"):
+    for line in text[:_MAX_TEXT].split("\n"):
         match = _LINE.match(line.strip())
         if match is None:
             continue

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import itertools
 import re
 from collections.abc import Iterator
 
 from builder.inventory.content import Readable
-from builder.inventory.document import DocumentError, whole_text
+from builder.inventory.document import DocumentError, lines_of, whole_text
 from builder.inventory.found import NOTHING, Found, Package, damaged, found, plain_word
 from builder.inventory.model import ComponentKind
 from builder.inventory.zipped import DamagedZipError, entries, read_entry
@@ -16,6 +18,8 @@ _HEAD = 1 << 16
 """Bytes of a metadata file that hold its name and version; the description follows them."""
 _FIELD = re.compile(r"^(Name|Version):(.*)$", re.MULTILINE | re.IGNORECASE)
 _MAX_RECORD = 16 << 20
+_MAX_CLAIMS = 100_000
+"""Native files of one wheel; what follows is nobody's then."""
 _ABOVE = "../"
 
 
@@ -40,7 +44,7 @@ def python_record(content: Readable, path: str) -> Found:
     except DocumentError as error:
         return damaged(str(error))
     site = path.rsplit("/", 2)[0]
-    return Found(claims=tuple(_native(text, site)))
+    return Found(claims=tuple(dict.fromkeys(itertools.islice(_native(text, site), _MAX_CLAIMS))))
 
 
 def _metadata(head: bytes, path: str) -> Found:
@@ -58,18 +62,20 @@ def _metadata(head: bytes, path: str) -> Found:
 
 
 def _native(text: str, site: str) -> Iterator[str]:
-    try:
-        rows = [row[0] for row in csv.reader(text.splitlines()) if row]
-    except csv.Error:
+    rows = csv.reader(line.rstrip("\r") for line in lines_of(text))
+    with contextlib.suppress(csv.Error):  # what follows is nobody's then
+        for name in (row[0] for row in rows if row):
+            yield from _claimed(name, site)
+
+
+def _claimed(name: str, site: str) -> Iterator[str]:
+    base = name.rpartition("/")[2]
+    if ".so" not in base and "." in base and not name.startswith(_ABOVE):
         return
-    for name in rows:
-        base = name.rpartition("/")[2]
-        if ".so" not in base and "." in base and not name.startswith(_ABOVE):
-            continue
-        folder, rest = site, name
-        while rest.startswith(_ABOVE):
-            folder, rest = folder.rpartition("/")[0], rest[len(_ABOVE) :]
-        if not rest.startswith("/") and "/../" not in rest:
-            yield f"{folder}/{rest}"
-            if rest.startswith("bin/"):
-                yield f"{site}/{rest}"  # "pip install --target" puts programs there
+    folder, rest = site, name
+    while rest.startswith(_ABOVE):
+        folder, rest = folder.rpartition("/")[0], rest[len(_ABOVE) :]
+    if not rest.startswith("/") and "/../" not in rest:
+        yield f"{folder}/{rest}"
+        if rest.startswith("bin/"):
+            yield f"{site}/{rest}"  # "pip install --target" puts programs there

@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from builder.inventory.document import lines_of
+
 _KEY = re.compile(r"""\s*["']?([\w.-]+)["']?\s*=\s*(.*)""", re.DOTALL)
 _TABLE = re.compile(r"""\s*\[([\w."'-]+)\]\s*(?:#.*)?""")
 _LIST = re.compile(r"\s*\[\[([\w.-]+)\]\]\s*(?:#.*)?")
@@ -37,7 +39,7 @@ def blocks(text: str, name: str) -> Iterator[Block]:
     """Give each ``[[name]]``."""
     block: Block | None = None
     prefix = ""
-    lines = iter(text.split("\n"))
+    lines = lines_of(text)
     for line in lines:
         start = _LIST.fullmatch(line)
         if start is not None and start[1] == name:

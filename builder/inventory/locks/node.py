@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from builder.inventory.content import Readable
-from builder.inventory.document import DocumentError, json_object, object_of, whole_text
+from builder.inventory.document import DocumentError, json_object, lines_of, object_of, whole_text
 from builder.inventory.found import Found, Package, damaged, found, plain_word
 from builder.inventory.locks.pnpm import pnpm_packages
 from builder.inventory.model import ComponentKind
@@ -87,7 +88,7 @@ def _npm_tree(dependencies: object, depth: int) -> Iterator[Package]:
 
 def _yarn(text: str) -> Iterator[Package]:
     head, fields = "", dict[str, str]()
-    for line in [*text.split("\n"), "end:"]:
+    for line in itertools.chain(lines_of(text), ["end:"]):
         if line[:1] not in {"", " ", "#", "\r"}:
             yield from _yarn_package(head, fields)
             head, fields = line, {}

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 
 from builder.inventory.content import Readable
-from builder.inventory.document import DocumentError, json_object, object_of, whole_text
+from builder.inventory.document import DocumentError, json_object, lines_of, object_of, whole_text
 from builder.inventory.found import Found, Package, damaged, found, plain_word
 from builder.inventory.languages import composer_packages
 from builder.inventory.locks.blocks import blocks
@@ -107,7 +107,7 @@ def _go_mod(text: str) -> Iterator[Package]:
     needed: dict[str, str] = {}
     replaced: dict[tuple[str, str], tuple[str, str]] = {}
     block = ""
-    for line in text.split("\n"):
+    for line in lines_of(text):
         words = line.partition("//")[0].strip()
         word, _, rest = words.partition(" ")
         if rest.strip() == "(":
@@ -127,14 +127,14 @@ def _go_mod(text: str) -> Iterator[Package]:
 
 
 def _go_sum(text: str) -> Iterator[Package]:
-    for line in text.split("\n"):
+    for line in lines_of(text):
         words = line.split()
         if len(words) == 3 and words[1].startswith("v") and not words[1].endswith("/go.mod"):  # noqa: PLR2004 (module, version, sum)
             yield _go(words[0], words[1].removeprefix("v"))
 
 
 def _gradle(text: str) -> Iterator[Package]:
-    for line in text.split("\n"):
+    for line in lines_of(text):
         match = _GRADLE.fullmatch(line.strip())
         if match is not None:
             uses = [use for use in match[4].split(",") if use]
@@ -145,7 +145,7 @@ def _gradle(text: str) -> Iterator[Package]:
 
 def _gemfile(text: str) -> Iterator[Package]:
     section = ""
-    for line in text.split("\n"):
+    for line in lines_of(text):
         if line and not line.startswith(" "):
             section = line.strip()
         match = _GEM.fullmatch(line.rstrip())

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from builder.inventory.document import lines_of
 from builder.inventory.locks.graph import reachable
 
 _LINE = re.compile(r"""( *)(?:'([^']*)'|"([^"]*)"|([^\s#'"][^:]*(?::[^\s:][^:]*)*)):(?: +(.*))?""")
@@ -45,7 +46,7 @@ def _bare(key: str) -> str:
 def _parse(text: str) -> _Lock:
     lock = _Lock()
     path: list[str] = []
-    for line in text.split("\n"):
+    for line in lines_of(text):
         match = _LINE.fullmatch(line.rstrip())
         if match is None:
             continue

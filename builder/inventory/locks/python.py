@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 
 from builder.inventory.content import Readable
-from builder.inventory.document import DocumentError, json_object, object_of, whole_text
+from builder.inventory.document import DocumentError, json_object, lines_of, object_of, whole_text
 from builder.inventory.found import Found, Package, damaged, found, plain_word
 from builder.inventory.locks.blocks import Block, blocks
 from builder.inventory.locks.graph import reachable
@@ -82,7 +82,7 @@ def _package(name: str, version: str, *, development: bool) -> Package:
 
 
 def _pinned(text: str, *, development: bool) -> Iterator[Package]:
-    for line in text.split("\n"):
+    for line in lines_of(text):
         match = _PINNED.fullmatch(" ".join(line[:4096].split()))
         if match is not None:
             yield _package(match[1], match[2], development=development)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from builder.inventory.content import Readable
-from builder.inventory.document import DocumentError, whole_text
+from builder.inventory.document import DocumentError, lines_of, whole_text
 from builder.inventory.found import MAX_PACKAGES, Found, Package, damaged
 from builder.inventory.rpm import berkeley, ndb, sqlite
 from builder.inventory.rpm.header import DamagedHeaderError, RpmEntry, listed_package, read_header
@@ -52,11 +52,13 @@ def rpm_manifest(content: Readable, path: str) -> Found:  # noqa: ARG001 (as abo
     packages: list[Package] = []
     notes: list[str] = []
     try:
-        lines = whole_text(content).splitlines()
+        text = whole_text(content)
     except DocumentError as error:
         return damaged(str(error))
-    for number, line in enumerate(lines, 1):
-        fields = line.split("\t")
+    for number, line in enumerate(lines_of(text), 1):
+        if len(packages) >= MAX_PACKAGES or len(notes) >= _MAX_NOTES:
+            break
+        fields = line.split("\t", _COLUMNS)
         entry = listed_package(fields) if len(fields) >= _COLUMNS else None
         if entry is not None:
             packages.append(entry)

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from builder.inventory.found import Package, packed, plain_word
 from builder.inventory.model import ComponentKind
 
-MAX_HEADER = 256 << 20
-"""Bytes; rpm's own limit (headerMaxData)."""
+MAX_HEADER = 64 << 20
+"""Bytes. rpm's own limit is four times that; the largest real ones have some 4 MB."""
+_MAX_FILES = 1_000_000
 _MAX_ENTRIES = 65_536
 _NAME, _VERSION, _RELEASE, _EPOCH, _VENDOR, _ARCH = 1000, 1001, 1002, 1003, 1011, 1022
 _OLD_NAMES, _SOURCE_RPM, _DIR_INDEXES, _BASENAMES, _DIRNAMES, _MODULARITY = 1027, 1044, 1116, 1117, 1118, 5096
@@ -149,7 +150,7 @@ class _Values:
         kind, offset, count = self._entries.get(tag, (0, 0, 0))
         if kind not in {_STRING, _STRING_ARRAY} or not count:
             return []
-        count = min(count, len(self._data) - offset)
+        count = min(count, len(self._data) - offset, _MAX_FILES)
         parts = self._data[offset:].split(b"\0", count)
         return [part.decode(errors="surrogateescape") for part in parts[:count]]
 
@@ -157,5 +158,5 @@ class _Values:
         kind, offset, count = self._entries.get(tag, (0, 0, 0))
         if kind != _INT32:
             return ()
-        count = min(count, (len(self._data) - offset) // 4)
+        count = min(count, (len(self._data) - offset) // 4, _MAX_FILES)
         return struct.unpack_from(f">{count}I", self._data, offset)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+import tracemalloc
 
 import pytest
 from hypothesis import given, settings
@@ -339,3 +340,35 @@ def test_file_lists_of_status_d_packages_may_lie_in_info() -> None:
         }
     )
     assert found.unowned_elf == ()
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        pytest.param(STATUS, "a\n\n" * 400_000, id="a status file of damaged entries"),
+        pytest.param(INFO + "a.list", "\n/" * 1_000_000, id="a file list of empty names"),
+        pytest.param(INFO + "a.md5sums", "0" * 32 + "  a\n" * 400_000, id="checksums of short names"),
+        pytest.param("/lib/apk/db/installed", "a\n\n" * 400_000, id="an apk database of damaged entries"),
+        pytest.param("/var/lib/dpkg/diversions", "\n" * 500_000, id="diversions of nothing"),
+        pytest.param("/etc/os-release", "\n" * 5_000_000, id="an os-release of nothing"),
+        pytest.param("/a.dist-info/RECORD", "a\n" * 300_000, id="a RECORD of one file, often"),
+    ],
+)
+def test_hostile_databases_take_bounded_memory(path: str, text: str) -> None:
+    files = tree({STATUS: paragraph("a", "1"), path: text})
+    tracemalloc.start()
+    try:
+        found = take_inventory(files)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 40 << 20
+    assert len(found.notes) <= 101
+
+
+def test_programs_that_are_claimed_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collect, "MAX_CLAIMS", 3)
+    record = "".join(f"{number}.so,,\n" for number in range(5))
+    found = inventory({"/a-1.dist-info/RECORD": record, "/0.so": ELF})
+    assert found.unowned_elf == ("/0.so",)
+    assert found.notes == ("/a-1.dist-info/RECORD names programs, but there are more than 3 already",)
