@@ -40,6 +40,8 @@ class Named:
     tests: tuple[SmokeReport, ...]
     references: tuple[str, ...]
     outputs: tuple[str, ...]
+    papers: tuple[Path, ...]
+    """Files that were written beside the image."""
     valid_until: float
 
 
@@ -85,8 +87,14 @@ def approve_and_publish(
     workshop.progress.step(f"name {publication.references()[0]}")
     door = _door(recipe, workshop)
     outputs = publish(publication, recipe.outputs, runner=workshop.runner, scratch=proof.scratch, door=door)
+    papers: tuple[Path, ...] = ()
+    if recipe.bills or recipe.report is not None:
+        from builder.papers import hand_out  # noqa: PLC0415 (only for who asks for papers)
+
+        papers = hand_out(recipe, publication, approved, door, proof.scratch)
     return Named(
         approved=approved,
+        papers=papers,
         tests=tests,
         references=publication.references(),
         outputs=outputs,

@@ -79,6 +79,8 @@ class Built:
     recipes: tuple[Recipe, ...]
     valid_until: float
     looked_at: tuple[Stamp, ...] = ()
+    papers: tuple[Path, ...] = ()
+    """Files that were written beside the image."""
 
 
 def plan_recipe(recipe: Recipe, workshop: Workshop, *, rules: tuple[Rule, ...] | None = None) -> Planned:
@@ -296,6 +298,7 @@ def build_image(recipes: tuple[Recipe, ...], workshop: Workshop, *, show: Show, 
         recipes=recipes,
         valid_until=min(_fresh_until(planned, workshop), named.valid_until),
         looked_at=looked_at,
+        papers=named.papers,
     )
 
 

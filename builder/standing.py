@@ -5,23 +5,16 @@ Nothing is taken on trust: what is pushed was read, judged and proven in this ru
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from builder.errors import BuildError, ResolutionError
-from builder.image.contents import image_contents
 from builder.image.layer import WrittenLayer
-from builder.image.referrers import Attachment, attach
 from builder.image.write import Image
 from builder.oci import Descriptor, ImageReference
+from builder.papers import attach_bill, bills
 from builder.publish import Publication, publish
-from builder.recipe.model import ImagePolicy, Output, OutputKind, ScanPolicy
-from builder.registry.name import locate
-from builder.sbom import cyclonedx, spdx
-from builder.sbom.bill import Bill
-from builder.sbom.image import bill_of, identity_of
+from builder.recipe.model import BillKind, ImagePolicy, Output, OutputKind, ScanPolicy
 from builder.scan.database import Database
 from builder.scan.gate import Candidate, Terms, approve
 from builder.scan.model import ApprovedImage, ScanReport
@@ -31,18 +24,10 @@ from builder.sources.image import image_door
 from builder.staging import staging
 from builder.stored.blobs import BlobSource, open_blobs, read_json_blob, read_section
 from builder.stored.manifest import INDEX_TYPES, parse_index, reference_name
-from builder.stored.pull import ImageDoor
 from builder.stored.read import StoredImage, open_image
 from builder.workshop import Workshop
 
 _ANY_IMAGE = ImagePolicy()
-
-
-class BillKind(enum.Enum):
-    """A form of bill of materials that is attached to what is pushed."""
-
-    CYCLONEDX = "cyclonedx"
-    SPDX = "spdx"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,34 +68,10 @@ def push_standing(path: Path, name: str, push: Push, workshop: Workshop) -> Desc
             )
             outputs = [Output(kind=OutputKind.REGISTRY)]
             publish(publication, outputs, runner=workshop.runner, scratch=scratch, door=door)
-            for kind in push.bills:
-                workshop.progress.step(f"attach the {kind.value} bill of {repository}")
-                _attach(kind, publication, door, scratch)
+            for paper in bills(publication, push.bills):
+                workshop.progress.step(f"attach the bill of materials ({paper.suffix}) of {repository}")
+                attach_bill(paper, publication, door, scratch)
     return descriptor
-
-
-def _attach(kind: BillKind, publication: Publication, door: ImageDoor, scratch: Path) -> None:
-    """Attach a bill of each platform's image to its manifest."""
-    repository = locate(ImageReference.parse(publication.name))
-    with door.transport() as transport:
-        registries = door.registries(transport)
-        for image in publication.images:
-            stored = open_image(image.directory, name=str(image.manifest.digest))
-            bill = bill_of(
-                image_contents(stored, subject=publication.name),
-                identity_of(stored, name=publication.name, version=publication.tags[0]),
-            )
-            render, media_type = _BILLS[kind]
-            file = scratch / f"{kind.value}.json"
-            file.write_text(render(bill), encoding="utf-8", errors="backslashreplace")
-            attachment = Attachment(path=file, kind=media_type)
-            attach(registries, repository, image.manifest, attachment, scratch)
-
-
-_BILLS: Mapping[BillKind, tuple[Callable[[Bill], str], str]] = {
-    BillKind.CYCLONEDX: (cyclonedx.cyclonedx, cyclonedx.MEDIA_TYPE),
-    BillKind.SPDX: (spdx.spdx, spdx.MEDIA_TYPE),
-}
 
 
 def _named(source: BlobSource, path: Path, name: str) -> Descriptor:

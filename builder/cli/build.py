@@ -265,7 +265,7 @@ def _keep_receipt(path: Path, built: Built, inputs: tuple[Stamp, ...]) -> None:
     receipt = Receipt(
         code=code_stamp(),
         inputs=(*inputs, *built.looked_at),
-        outputs=outputs,
+        outputs=(*outputs, *map(stamp, built.papers)),
         valid_until=built.valid_until,
         summary=built.summary,
     )

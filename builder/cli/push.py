@@ -49,7 +49,8 @@ def command(context: click.Context, /, **options: Any) -> None:
     """
     from builder.cli.options import read_archive_options  # noqa: PLC0415 (as above)
     from builder.cli.workshop import MachineOptions, make_workshop  # noqa: PLC0415 (imports of one command)
-    from builder.standing import BillKind, Push, push_standing  # noqa: PLC0415 (as above)
+    from builder.recipe.model import BillKind  # noqa: PLC0415 (as above)
+    from builder.standing import Push, push_standing  # noqa: PLC0415 (as above)
 
     path, name = _image(options["image"])
     references = tuple(_reference(text) for text in options["names"])

@@ -8,6 +8,7 @@ from pathlib import Path
 from builder.oci import Healthcheck, ImageConfig, Platform
 from builder.recipe import checks, formats, smoke
 from builder.recipe.model import (
+    BillKind,
     Compression,
     Dlopen,
     FileType,
@@ -52,6 +53,8 @@ def make_recipe(root: Section, frame: Frame, problems: Problems) -> Recipe:
     image = root.section("image")
     name = str(image.values["name"] or "")
     users = _users(root)
+    outputs = _outputs(root.section("output"), name, frame.folder)
+    page = root.section("output").maybe_text("report")
     return Recipe(
         path=frame.path,
         name=name,
@@ -73,7 +76,10 @@ def make_recipe(root: Section, frame: Frame, problems: Problems) -> Recipe:
         scan=_scan(root.section("scan")),
         policy=_policy(root.section("policy")),
         compression=Compression(root.section("layers").text("compression")),
-        outputs=_outputs(root.section("output"), name, frame.folder),
+        outputs=outputs,
+        bills=tuple(BillKind(word) for word in root.section("output").words("sbom")),
+        report=None if page is None else frame.folder / page,
+        beside=_beside(outputs, name, frame.folder),
         insecure=frozenset(root.section("registries").words("insecure")),
         inputs=frame.inputs,
     )
@@ -237,6 +243,11 @@ def _ignore(section: Section) -> Ignore:
 def _limits(section: Section) -> tuple[tuple[Severity, int], ...]:
     counts = ((one, section.maybe_number(one.name.lower())) for one in Severity)
     return tuple((severity, count) for severity, count in counts if count is not None)
+
+
+def _beside(outputs: tuple[Output, ...], name: str, folder: Path) -> Path:
+    paths = (output.path for output in outputs if output.path is not None)
+    return next(paths, folder / "dist" / name.rpartition("/")[2])
 
 
 def _outputs(section: Section, name: str, folder: Path) -> tuple[Output, ...]:

@@ -264,6 +264,13 @@ class Output:
     path: Path | None = None
 
 
+class BillKind(enum.Enum):
+    """A form of bill of materials."""
+
+    CYCLONEDX = "cyclonedx"
+    SPDX = "spdx"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """What the author wants, for one platform."""
@@ -288,6 +295,11 @@ class Recipe:
     policy: ImagePolicy = ImagePolicy()
     compression: Compression = Compression.GZIP
     outputs: tuple[Output, ...] = ()
+    bills: tuple[BillKind, ...] = ()
+    report: Path | None = None
+    """The HTML page to write."""
+    beside: Path = field(default=Path("image"), compare=False)
+    """Files that go with the image start with this; it follows from the outputs and the folder."""
     insecure: frozenset[str] = frozenset()
     """Registries that are spoken to without TLS."""
     inputs: tuple[Path, ...] = ()

@@ -19,7 +19,7 @@ from builder.recipe.keys import (
     USER,
     WORD,
 )
-from builder.recipe.model import Compression
+from builder.recipe.model import BillKind, Compression
 from builder.recipe.policy_keys import POLICY
 from builder.recipe.scan_keys import IGNORE, LIMITS, SCAN
 from builder.recipe.shapes import Either, Key, ListOf, MapOf, Number, Table, Text
@@ -138,11 +138,16 @@ OUTPUT = Table(
         ),
         Key(
             name="sbom",
-            shape=ListOf(of=Text(choices=("cyclonedx", "spdx"))),
-            about="bills of materials to write",
-            later=True,
+            shape=ListOf(of=Text(choices=tuple(one.value for one in BillKind)), unique=True),
+            about="bills of materials to write beside the first output (`dist/NAME.cdx.json`, "
+            "`dist/NAME.spdx.json`), and to attach to an image that is pushed",
+            default=(),
         ),
-        Key(name="report", shape=ARGUMENT, about="HTML report to write", later=True),
+        Key(
+            name="report",
+            shape=Text(rule=formats.local_path, expected="a path"),
+            about="HTML page with the findings and packages of the image to write",
+        ),
     ),
 )
 

@@ -281,3 +281,31 @@ def test_a_set_backwards_in_a_pattern_matches_nothing(desk: Path, capsys: pytest
     (desk / "recipe.toml").write_text(RECIPE + '[runtime]\nkeep = ["/usr/[z-a]"]\n')
     assert main.run(["build", "recipe.toml"]) == 3
     assert "matches no file" in capsys.readouterr().err
+
+
+PAPERS = '[output]\nto = ["oci:out/demo"]\nsbom = ["cyclonedx", "spdx"]\nreport = "out/demo.html"\n'
+
+
+def test_papers_are_written_beside_the_image(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (desk / "recipe.toml").write_text(RECIPE + PAPERS)
+    assert main.run(["build", "recipe.toml"]) == 0
+    components = json.loads((desk / "out/demo.cdx.json").read_text())["components"]
+    assert {one["name"] for one in components} == {"debian", "app", "base-files"}
+    packages = json.loads((desk / "out/demo.spdx.json").read_text())["packages"]
+    assert {"app", "base-files"} <= {one["name"] for one in packages}
+    assert "<title>demo (linux/" in (desk / "out/demo.html").read_text()
+    capsys.readouterr()
+    assert main.run(["build", "recipe.toml"]) == 0
+    assert "unchanged" in capsys.readouterr().err
+    (desk / "out/demo.cdx.json").unlink()
+    assert main.run(["build", "recipe.toml"]) == 0
+    assert (desk / "out/demo.cdx.json").is_file(), "a paper that is gone is written again"
+
+
+def test_an_image_that_is_not_what_the_policy_asks_for_gets_no_name(
+    desk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (desk / "recipe.toml").write_text(RECIPE + PAPERS + "[policy]\nroot = false\n")
+    assert main.run(["build", "recipe.toml"]) == 5
+    assert "[policy] root: the program runs as root" in capsys.readouterr().err
+    assert not (desk / "out").exists()
