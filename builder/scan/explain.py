@@ -25,8 +25,12 @@ _NO_FIX = "no fix yet"
 
 @dataclass(slots=True)
 class RecordKeeper:
-    """Keeps the record of reasons while the files of a tree pass by; one is for one tree."""
+    """Keeps the record of reasons while the files of a tree pass by; one is for one tree.
 
+    ``base`` is what the image says that it started from, "" for nothing: it brought what has no reason.
+    """
+
+    base: str = ""
     record: bytes | None = None
 
     def follow(self, files: Iterable[TreeFile]) -> Iterator[TreeFile]:
@@ -47,14 +51,16 @@ class RecordKeeper:
             path: Place(path=path, kind=Kind.FILE, package=one.package, reason=one.reason)
             for path, one in known.items()
         }
-        explainer = _Explainer(report.inventory.components, places)
+        base = self.base if self.record is not None else ""
+        explainer = _Explainer(report.inventory.components, places, base)
         return replace(report, findings=tuple(explainer.explained(one) for one in report.findings))
 
 
 class _Explainer:
     """The components and reasons of one tree; each package is looked up once."""
 
-    def __init__(self, components: Iterable[Component], places: Mapping[str, Place]) -> None:
+    def __init__(self, components: Iterable[Component], places: Mapping[str, Place], base: str) -> None:
+        self._base = base
         self._components = {(one.purl, one.version): one for one in components}
         self._is_ours = bool(places)
         self._chains = Chains(places)
@@ -66,11 +72,15 @@ class _Explainer:
         chain = self._chain(finding, component)
         evidence = component.evidence[0] if component is not None and component.evidence else ""
         first = origin(chain)
+        if not first and self._base:
+            because: tuple[str, ...] = (f"the base {self._base}",)
+        else:
+            because = (first, *(one.path for one in chain)) if first else ()
         return replace(
             finding,
             place=chain[-1].path if chain else evidence,
-            because=(first, *(one.path for one in chain)) if first else (),
-            mend=_mend(finding, component, chain, is_ours=self._is_ours),
+            because=because,
+            mend=_mend(finding, component, chain, is_ours=self._is_ours, base=self._base),
         )
 
     def _chain(self, finding: Finding, component: Component | None) -> tuple[Place, ...]:
@@ -87,11 +97,15 @@ class _Explainer:
         return self._chains.of(there) if there is not None else ()
 
 
-def _mend(finding: Finding, component: Component | None, chain: tuple[Place, ...], *, is_ours: bool) -> str:
+def _mend(
+    finding: Finding, component: Component | None, chain: tuple[Place, ...], *, is_ours: bool, base: str
+) -> str:
     is_system = component is None or component.kind.is_system
     if finding.fixed:
         if not is_system:
             return f"update {finding.package} to {finding.fixed}"
+        if base and not chain:
+            return f"take a newer base, or name {finding.package} in the recipe to have {finding.fixed}"
         if is_ours:
             return f"rebuild: {finding.source_name} {finding.fixed} has the fix"
         return f"take a newer base, or upgrade {finding.package} to {finding.fixed}"

@@ -52,15 +52,22 @@ def hardening_of(policy: ImagePolicy) -> frozenset[Hardening]:
 def scan_image(image: StoredImage, source: AdvisorySource, question: Question) -> ScanReport:
     """Judge what a container of ``image`` sees; every layer is proven on the way (BuildError)."""
     bases = _named_bases(image) if question.bases is None else question.bases
-    report = _scan_tree(tree(image), source, question, development=False)
+    said = dict(image.annotations)
+    base = said.get(_BASE_NAME) or said.get(_BASE_DIGEST, "")
+    report = _scan_tree(tree(image), source, question, development=False, base=base)
     return replace(report, facts=ImageFacts(config=image.config.config, bases=bases))
 
 
 def _scan_tree(
-    files: Iterable[TreeFile], source: AdvisorySource, question: Question, *, development: bool
+    files: Iterable[TreeFile],
+    source: AdvisorySource,
+    question: Question,
+    *,
+    development: bool,
+    base: str = "",
 ) -> ScanReport:
     """One pass: the inventory, the reasons, and what a policy may speak of."""
-    record, watch = RecordKeeper(), PolicyWatch(hardening=question.hardening)
+    record, watch = RecordKeeper(base=base), PolicyWatch(hardening=question.hardening)
     inventory = take_inventory(record.follow(watch.follow(files)), development=development)
     report = scan_inventory(inventory, source, subject=question.subject, now=question.now)
     return replace(record.explain(report), sightings=watch.sightings())

@@ -23,6 +23,7 @@ from tests.support.desk import RELEASE, make_mirror, recipe, set_desk
 from tests.support.images import member, put_blob, tar_of
 from tests.support.mkelf import Spec, mkelf
 from tests.support.mksymbols import Symbol, Tables, wants
+from tests.support.osv import record, write_export
 from tests.support.registry import fake_registry, put_image
 
 PASSWD = b"root:x:0:0:root:/root:/bin/sh\nwww:*:33:33:web:/var/www:/bin/false\nodd line\n"
@@ -397,3 +398,16 @@ def test_library_that_neither_has_is_told(libraries: Path, capsys: pytest.Captur
     (libraries / "recipe.toml").write_text(over(more=f'{more}[config]\nentrypoint = ["/opt/run"]\n'))
     assert build() == 3
     assert "libnone.so.3 is needed by /opt/run" in capsys.readouterr().err
+
+
+def test_scan_says_what_the_base_brought(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (desk / "recipe.toml").write_text(over(more=INSTALL))
+    assert build() == 0
+    capsys.readouterr()
+    write_export(desk / "osv", [record("DEBIAN-CVE-2026-2", "tool", fixed="9")])
+    assert main.run(["database", "import", "-q", str(desk / "osv")]) == 0
+    words = ["scan", "--format", "json", "--max-database-age", "any", "--unscannable", "warn", "dist/demo"]
+    assert main.run(words) == 0
+    (finding,) = json.loads(capsys.readouterr().out)["findings"]
+    assert finding["because"][0].startswith("the base sha256:")
+    assert finding["mend"] == "take a newer base, or name tool in the recipe to have 9"
