@@ -114,15 +114,16 @@ def _provide_host(source: HostSource, recipe: Recipe, entries: Sequence[Entry], 
 def _check_embedded(source: Source, tree: Sysroot, entries: Sequence[Entry], at: At) -> None:
     """RecipeError where more is taken of a source than a Dockerfile can hold in itself."""
     taken = {_place(entry.content) for entry in entries if isinstance(entry.content, Content)}
-    size = sum(
-        node.content.size
+    contents = {
+        _place(node.content): node.content
         for node in tree
-        if node.content is not None and not node.hardlink and _place(node.content) in taken
-    )
-    if size > made.MOST_EMBEDDED:
+        if node.content is not None and _place(node.content) in taken
+    }
+    size = sum(content.size for content in contents.values())
+    if size > made.MOST_EMBEDDED * 4 or made.packed_size(contents.values()) > made.MOST_EMBEDDED:
         message = (
-            f"{human_size(size)} are taken of this source, which builders cannot fetch; up to "
-            f"{human_size(made.MOST_EMBEDDED)} a Dockerfile can hold in itself"
+            f"{human_size(size)} are taken of this source, which other builders cannot fetch; up to "
+            f"{human_size(made.MOST_EMBEDDED)}, compressed, a Dockerfile can hold in itself"
         )
         raise no_form(at(("sources", source.name, "type"), message))
 

@@ -7,6 +7,7 @@ import functools
 import gzip
 import io
 import lzma
+import os
 import re
 import stat
 import subprocess
@@ -272,9 +273,15 @@ def test_little_of_a_repository_is_embedded_and_much_is_refused(tmp_path: Path) 
     )
     node = Node(path="/f", kind=Kind.FILE, mode=0o644, content=content)
     assert "1 files that rootlet makes" in write(tmp_path, (source,), tree("repo", node), [entry(node, "/f")])
-    large = file("/f", tmp_path / "pack", size=5 << 20)
+    (tmp_path / "large").write_bytes(os.urandom(5 << 20))
+    large = file("/f", tmp_path / "large", size=5 << 20)
+    assert large.content is not None
+    large = replace(large, content=replace(large.content, sha256=""))
     said = refused(tmp_path, (source,), tree("repo", large), [entry(large, "/f")])
     assert "r.toml:3: sources.repo.type: 5.2 MB are taken of this source" in said
+    (tmp_path / "text").write_bytes(b"text that is said again and again\n" * 160_000)
+    text = replace(large, content=Content(store=tmp_path / "text", offset=0, size=5 << 20, sha256=""))
+    assert "made.tar.gz" in write(tmp_path, (source,), tree("repo", text), [entry(text, "/f")])
 
 
 # ---- stages ------------------------------------------------------------------------------------------
