@@ -11,13 +11,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 
 from builder.compare.snapshot import FileFacts, Snapshot
-from builder.inventory.model import Component
+from builder.inventory.model import Component, ComponentKind
 from builder.oci import ImageConfig
 from builder.sysroot import Kind
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """What Docker, podman and containerd set for a container whose image has no PATH, and builders write down."""
 _TIMES = "mtime"
+_ARCHIVE = ComponentKind.DEB.value
+"""The kind of packages that a plan knows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +170,8 @@ def _without_path(config: ImageConfig) -> dict[str, str]:
 
 def _package_changes(before: Snapshot, after: Snapshot) -> Iterator[PackageChange]:
     one, other = _components(before), _components(after)
+    if before.planned or after.planned:
+        one, other = ({key: found[key] for key in found if key[0] == _ARCHIVE} for found in (one, other))
     sizes, new_sizes = _sizes(before), _sizes(after)
     for kind, name in sorted(one.keys() | other.keys()):
         versions = one.get((kind, name), ""), other.get((kind, name), "")
@@ -185,6 +189,8 @@ def _package_changes(before: Snapshot, after: Snapshot) -> Iterator[PackageChang
 
 def _components(snapshot: Snapshot) -> Mapping[tuple[str, str], str]:
     found: dict[tuple[str, str], list[str]] = {}
+    for name, version in snapshot.below.items():
+        found[_ARCHIVE, name] = [version]
     for component in snapshot.contents.inventory.components:
         found.setdefault(_key(component), []).append(component.version)
     # One name may be there in several versions: modules of languages, packages of several architectures.

@@ -54,12 +54,18 @@ _IMPLIED = FileFacts(kind=Kind.DIRECTORY, mode=0o755)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """One side of a comparison. ``config`` and ``platform`` are None for a root folder, which has none."""
+    """One side of a comparison. ``config`` and ``platform`` are None for a root folder, which has none.
+
+    ``planned``: nobody has read its files yet, so that of its packages only those of archives are known;
+    ``below`` are the packages of its base, by name, with their versions.
+    """
 
     contents: Contents
     files: Mapping[str, FileFacts]
     config: ImageConfig | None
     platform: Platform | None
+    planned: bool = False
+    below: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def subject(self) -> str:
@@ -101,6 +107,8 @@ def planned_snapshot(plan: ImagePlan, *, subject: str, ground: Sysroot | None = 
         files=_whole(found),
         config=plan.config,
         platform=plan.platform,
+        planned=True,
+        below={name: one.version for name, one in (ground.packages if ground is not None else {}).items()},
     )
 
 

@@ -248,3 +248,17 @@ def test_what_others_take_of_a_file_is_hashed_all_the_same(wanted: int, tmp_path
     digest = hashlib.sha256(content).hexdigest()
     assert [watch.found[path].digest for path in ("/a", "/b")] == [digest, digest]
     assert watch.found["/c"].size == 0
+
+
+def test_of_a_plan_only_packages_of_archives_are_compared_with_those_of_its_base(tmp_path: Path) -> None:
+    record = b"Package: demo\nVersion: 1.0-1\nArchitecture: amd64\n"
+    metadata = b"Metadata-Version: 2.1\nName: flask\nVersion: 3.1\n"
+    built = foreign(
+        tmp_path / "image",
+        member("var/lib/dpkg/status.d/demo", record),
+        member("usr/lib/python3/dist-packages/flask-3.1.dist-info/METADATA", metadata),
+    )
+    before = planned()
+    assert [one.name for one in difference(before, built).packages] == ["demo"]
+    assert [one.name for one in difference(replace(before, below={"demo": "1.0-1"}), built).packages] == []
+    assert {one.name for one in difference(foreign(tmp_path / "none"), built).packages} == {"demo", "flask"}
