@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from builder.image.write import Written
 from builder.publish import Publication, publish
 from builder.recipe.model import OutputKind, Recipe, ScanPolicy
-from builder.scan.database import Database
 from builder.scan.gate import Candidate, Terms, approve, judge
 from builder.scan.model import ApprovedImage, ScanReport, Verdict
+from builder.scan.store import Database
 from builder.scan.subject import Question, hardening_of, scan_image
 from builder.scan.vex import read_vex
 from builder.stored.read import StoredImage, open_image

@@ -15,9 +15,9 @@ from builder.oci import Descriptor, ImageReference
 from builder.papers import attach_bill, bills
 from builder.publish import Publication, publish
 from builder.recipe.model import BillKind, ImagePolicy, Output, OutputKind, ScanPolicy
-from builder.scan.database import Database
 from builder.scan.gate import Candidate, Terms, approve
 from builder.scan.model import ApprovedImage, ScanReport
+from builder.scan.store import Database
 from builder.scan.subject import Question, hardening_of, scan_image
 from builder.scan.vex import read_vex
 from builder.sources.image import image_door

@@ -101,8 +101,8 @@ def command(  # noqa: PLR0913 (one parameter for each option)
     """
     from builder.cli.formats import Look, rendered  # noqa: PLC0415 (imports of one command)
     from builder.cli.terms import make_terms  # noqa: PLC0415
-    from builder.scan.database import Database  # noqa: PLC0415
     from builder.scan.gate import enforce, judge  # noqa: PLC0415
+    from builder.scan.store import Database  # noqa: PLC0415
     from builder.scan.subject import Question, hardening_of, scan_reference  # noqa: PLC0415
 
     if is_source(reference):

@@ -134,8 +134,8 @@ def open_image_or_folder(subject: str, options: Mapping[str, Any]) -> StoredImag
 def look_up(contents: Contents, options: Mapping[str, Any]) -> Findings:
     """What the vulnerability data of this machine says of the packages; its absence is no error here."""
     from builder.report.why import Findings  # noqa: PLC0415 (imports of one command)
-    from builder.scan.database import Database  # noqa: PLC0415 (as above)
     from builder.scan.match import scan_inventory  # noqa: PLC0415 (as above)
+    from builder.scan.store import Database  # noqa: PLC0415 (as above)
 
     now = dt.datetime.fromtimestamp(int(machine.now()), tz=dt.UTC)
     folder = folders(options["cache"], options["database"])[1]

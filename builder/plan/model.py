@@ -6,12 +6,15 @@ It knows every path, owner and reason; it does not know digests of layers or whe
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from builder.oci import Digest, ImageConfig, ImageReference, Platform
 from builder.reason import Reason
-from builder.sources.base import BaseLayer
-from builder.sources.debian.configure.model import ScriptReport
 from builder.sysroot import Content, Kind
+
+if TYPE_CHECKING:  # whoever reads a finished image's plan needs neither registries nor maintainer scripts
+    from builder.sources.base import BaseLayer
+    from builder.sources.debian.configure.model import ScriptReport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -149,13 +150,14 @@ def _with_signals(finding: Finding, signals: Mapping[str, Signal]) -> Finding:
     return replace(finding, kev=any(signal.kev for signal in found), epss=max(scores, default=None))
 
 
-def _order(finding: Finding) -> tuple[int, list[tuple[int, str]], str, str, str]:
+def _order(finding: Finding) -> tuple[int, tuple[tuple[int, str], ...], str, str, str]:
     return (-finding.severity, natural(finding.id), finding.package, finding.architecture, finding.version)
 
 
-def natural(identity: str) -> list[tuple[int, str]]:
+@functools.lru_cache(maxsize=65536)
+def natural(identity: str) -> tuple[tuple[int, str], ...]:
     """Make a key that sorts CVE-2024-999 before CVE-2024-10000."""
-    return [(len(part) if part.isdecimal() else 0, part) for part in _NUMBERS.split(identity)]
+    return tuple((len(part) if part.isdecimal() else 0, part) for part in _NUMBERS.split(identity))
 
 
 def _summary(meta: DatabaseMeta, now: dt.datetime) -> DatabaseSummary:

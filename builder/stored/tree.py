@@ -67,14 +67,19 @@ class Link:
 
 
 def _linked(image: StoredImage, number: int, links: Mapping[str, list[Link]]) -> Iterator[ImageFile]:
+    # The layer was proven when it was read first: behind the last file that is wanted nothing is read again.
+    left = len(links)
     for path, member, reader in layer_members(image, number):
         if path not in links or member.kind in {LINK, DIRECTORY} or member.kind in SPECIAL:
             continue
+        left -= 1
         again = functools.partial(_bytes_of, image, number, path)
         for link in links[path]:
             file = as_file(path, member, reader, link.file.layer)
             payload = Payload(reader, again)
             yield replace(file, path=link.file.path, hardlink=link.file.hardlink, payload=payload)
+        if not left:
+            return
 
 
 def _bytes_of(image: StoredImage, number: int, wanted: str) -> Iterator[bytes]:

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from builder.errors import BuildError
 from builder.stored.layers import LayerStore, final_tree
-from builder.stored.read import StoredImage, open_image
+from builder.stored.read import StoredImage, layer_members, open_image
 from builder.stored.tree import flatten, tree
 from builder.sysroot import Kind, read_content
 from tests.support.images import foreign_layout, member, tar_of
@@ -185,3 +187,20 @@ def test_a_damaged_layer_is_noticed_when_only_lower_files_were_wanted(tmp_path: 
             path.write_bytes(path.read_bytes()[:-1] + b"\1")
     with pytest.raises(BuildError, match="is damaged"):
         list(tree(open_image(tmp_path)))
+
+
+def test_behind_the_last_file_of_a_hard_link_nothing_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = [member(f"z{number}", b"z") for number in range(50)]
+    image = open_image(foreign_layout(tmp_path, [tar_of(member("a", b"1"), hard("b", "a"), *many)]))
+    taken: list[str] = []
+
+    def counted(*arguments: Any) -> Iterator[Any]:
+        for found in layer_members(*arguments):
+            taken.append(found[0])
+            yield found
+
+    monkeypatch.setattr("builder.stored.tree.layer_members", counted)
+    assert {file.path: b"".join(file.chunks()) for file in tree(image)}["/b"] == b"1"
+    assert len(taken) == 52 + 1
