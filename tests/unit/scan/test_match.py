@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from builder.dpkg.version import compare
@@ -84,6 +84,7 @@ def test_the_fix_is_the_next_one_above() -> None:
 _VERSIONS = st.from_regex(r"([0-9]:)?[0-9][0-9a-z.~+]{0,5}(-[0-9a-z~+.]{1,3})?", fullmatch=True)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # machines may be busy
 @given(_VERSIONS, _VERSIONS)
 def test_a_single_fix_splits_versions_in_two(fixed: str, version: str) -> None:
     assert affects(advisory("CVE-1", ZERO, ("fixed", fixed)), version) is (compare(version, fixed) < 0)
