@@ -38,6 +38,8 @@ def _check_start(
             stage.at("from"),
             f"there is no source {show(start)}; {hint} (an image is written with its registry)",
         )
+    elif source is not None and source.text("type") == "host" and not source.has("root"):
+        problems.at(stage.at("from"), "the whole machine is no start for a stage; a host source with root is")
     elif stage.has("packages") and not (source and source.text("type") == "debian"):
         problems.at(stage.at("packages"), 'goes with from = the name of a source of type = "debian"')
 

@@ -335,6 +335,10 @@ WRONG: Mapping[str, Wrong] = {
         '16: sources.d.sha256: expected a SHA-256 in 64 lower-case hex digits, found "0"',
         "17: sources.d.strip: expected an integer from 0 to 64, found -1",
     ),
+    "a stage that starts from the whole machine": _wrong(
+        '[sources.here]\ntype = "host"\n[sources.a]\ntype = "stage"\nfrom = "here"\n',
+        "7: sources.a.from: the whole machine is no start for a stage; a host source with root is",
+    ),
     "a word that is none of the choices": _misshapen(
         '[scan]\nfail_on = "hihg"\n[layers]\ncompression = "brotli"\n',
         '4: scan.fail_on: expected "unknown", "negligible", "low", "medium", "high", "critical" or "none", '

@@ -13,6 +13,7 @@ import base64
 import contextlib
 import json
 import os
+import shutil
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,6 +25,7 @@ from typing import Any, TypeAlias
 from builder.engine import buildah
 from builder.engine.buildah import NO_LIMITS, Engine, Limits
 from builder.engine.command import Command, MachineRunner, Runner, Sink
+from builder.engine.failures import NO_SPACE
 from builder.engine.lookup import Wish, look_up
 from builder.engine.session import RoomPlan, Session, attend
 from builder.errors import BuildError, MachineError
@@ -38,6 +40,8 @@ from builder.sysroot import Content, Node, Sysroot
 _BOOT = "import sys; sys.path.append(sys.argv[1]); from builder.sources.stage.inside import main; main()"
 _INSIDE_SECONDS = 3600.0
 _CLOSING = "closing-"
+_NO_SPACE = 1 << 20
+"""Bytes: with less of them free, a disk is full."""
 SECRETS = "/run/secrets"
 Signs: TypeAlias = Mapping[str, list[int]] | Path
 _NOTHING: Mapping[str, Content] = MappingProxyType({})
@@ -273,9 +277,21 @@ def container(bench: Bench, engine: Engine, wish: RoomWish) -> Iterator[Containe
         session = stack.enter_context(Session(bench.runner, plan, unshare=engine.unshare))
         stack.enter_context(bench.sessions.added(session))
         made = Container(bench, engine, session, name, wish)
-        made.start()
-        yield made
+        with _full_disk_is_the_cause(bench.folder):
+            made.start()
+            yield made
         threading.Thread(target=stack.pop_all().close, name=f"{_CLOSING}{name}").start()
+
+
+@contextlib.contextmanager
+def _full_disk_is_the_cause(folder: Path) -> Iterator[None]:
+    """Say that the disk is full where it is: what fails then may say anything, or nothing."""
+    try:
+        yield
+    except BuildError as error:
+        if shutil.disk_usage(folder).free < _NO_SPACE:
+            raise MachineError(NO_SPACE.sentence, hint=NO_SPACE.hint) from error
+        raise
 
 
 def wait_for_rooms() -> None:
