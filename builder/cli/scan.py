@@ -93,7 +93,7 @@ def command(  # noqa: PLR0913 (one parameter for each option)
     registry.example.com/app:1    an image of a registry, by its whole name
     oci:FOLDER[:TAG]              an OCI layout; also oci-archive:FILE, docker-archive:FILE
     storage:NAME                  an image of the local container storage
-    dir:FOLDER                    a root folder
+    dir:FOLDER                    a root folder, or an application's: then its lock files count
 
     A recipe (NAME.toml) or a Dockerfile is judged as it is written, without building anything.
 
