@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -9,14 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from builder.image.write import Written
+from builder.image.layout import publish_layout
+from builder.image.write import Image, Written
+from builder.inventory.model import Inventory
 from builder.publish import Publication, publish
-from builder.recipe.model import OutputKind, Recipe, ScanPolicy
+from builder.recipe.model import OutputKind, Recipe, Scanner, ScanPolicy
 from builder.scan.gate import Candidate, Terms, approve, judge
 from builder.scan.model import ApprovedImage, ScanReport, Verdict
 from builder.scan.store import Database
-from builder.scan.subject import Question, hardening_of, scan_image
+from builder.scan.subject import Matcher, Question, hardening_of, scan_image, scan_image_with
 from builder.scan.vex import read_vex
+from builder.staging import staging
 from builder.stored.read import StoredImage, open_image
 from builder.verify.smoke import Bench, SmokeReport, Subject, smoke_test
 from builder.workshop import Workshop
@@ -137,8 +141,12 @@ def _scan(
     written: Written, stored: tuple[StoredImage, ...], recipe: Recipe, workshop: Workshop
 ) -> tuple[Candidate, ...]:
     """Scan what was written, as anyone would read it from the layout."""
+    scanner = recipe.scan.scanner
     candidates = []
-    with Database.open(workshop.database) as database:
+    with contextlib.ExitStack() as stack:
+        database = (
+            stack.enter_context(Database.open(workshop.database)) if scanner is Scanner.BUILTIN else None
+        )
         for image, read in zip(written.images, stored, strict=True):
             workshop.progress.step(f"scan {recipe.name} for {image.platform}")
             question = Question(
@@ -147,10 +155,29 @@ def _scan(
                 hardening=hardening_of(recipe.policy),
                 bases=recipe.named_images,
             )
-            report = scan_image(read, database, question)
+            report = (
+                scan_image(read, database, question)
+                if database is not None
+                else scan_image_with(read, _external(scanner, image, question, workshop), question)
+            )
             diff_ids = tuple(layer.diff_id for layer in read.layers)
             candidates.append(Candidate(image=image, report=report, read=diff_ids))
     return tuple(candidates)
+
+
+def _external(scanner: Scanner, image: Image, question: Question, workshop: Workshop) -> Matcher:
+    """Another scanner, shown the very layout that is to be named, with this image alone in its index."""
+    from builder.scan.external import external_report  # noqa: PLC0415 (only for who asks for it)
+
+    def look(inventory: Inventory) -> ScanReport:
+        with staging(image.directory.parent / "shown") as folder:
+            shown = folder / "layout"
+            publish_layout(image.directory, image.manifest, ("image",), shown)
+            return external_report(
+                scanner, shown, inventory, subject=question.subject, now=question.now, runner=workshop.runner
+            )
+
+    return look
 
 
 def _verdict_until(approved: ApprovedImage, policy: ScanPolicy) -> float:

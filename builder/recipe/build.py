@@ -22,6 +22,7 @@ from builder.recipe.model import (
     Recipe,
     RecipeFile,
     Runtime,
+    Scanner,
     ScanPolicy,
     Severity,
     Unscannable,
@@ -205,6 +206,7 @@ def _scan(section: Section) -> ScanPolicy:
     return ScanPolicy(
         fail_on=None if fail_on == "none" else Severity[fail_on.upper()],
         only_fixed=section.flag("only_fixed"),
+        scanner=Scanner(section.text("scanner")),
         unscannable=Unscannable(section.text("unscannable")),
         max_database_age=formats.seconds(section.text("max_database_age")),
         ignore=tuple(_ignore(one) for one in section.sections("ignore")),

@@ -44,6 +44,14 @@ class Dlopen(enum.IntEnum):
     SUGGESTED = 3
 
 
+class Scanner(enum.Enum):
+    """Who finds the vulnerabilities; the verdict is always ours."""
+
+    BUILTIN = "builtin"
+    TRIVY = "trivy"
+    GRYPE = "grype"
+
+
 class Unscannable(enum.Enum):
     """What to do when part of the image cannot be judged."""
 
@@ -162,6 +170,7 @@ class ScanPolicy:
 
     fail_on: Severity | None = Severity.HIGH
     only_fixed: bool = False
+    scanner: Scanner = Scanner.BUILTIN
     unscannable: Unscannable = Unscannable.FAIL
     max_database_age: int | None = 7 * 86400
     ignore: tuple[Ignore, ...] = ()

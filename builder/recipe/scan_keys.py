@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from builder.recipe import formats
 from builder.recipe.keys import LOCAL_PATH
-from builder.recipe.model import Severity, Unscannable
+from builder.recipe.model import Scanner, Severity, Unscannable
 from builder.recipe.shapes import Day, Flag, Key, ListOf, Number, Table, Text
 
 JUSTIFICATIONS = (
@@ -77,8 +77,8 @@ SCAN = Table(
         ),
         Key(
             name="scanner",
-            shape=Text(choices=("builtin",), later=("trivy", "grype")),
-            about="what scans",
+            shape=Text(choices=tuple(one.value for one in Scanner)),
+            about="who finds vulnerabilities: rootlet, or trivy or grype of this machine with their own data",
             default="builtin",
         ),
         Key(

@@ -10,6 +10,7 @@ from pathlib import Path
 from builder.errors import ScanError
 from builder.inventory.collect import take_inventory
 from builder.inventory.files import TreeFile, walk_root
+from builder.inventory.model import Inventory
 from builder.oci import ImageAddress, Platform
 from builder.policy.model import Hardening, ImageFacts
 from builder.policy.watch import PolicyWatch
@@ -22,6 +23,8 @@ from builder.stored.tree import tree
 
 _PREFIXES = ("oci", "docker-archive", "oci-archive", "dir")
 _ELSEWHERE = ("docker", "registry")
+Matcher = Callable[[Inventory], ScanReport]
+"""Finds the vulnerabilities of what is there."""
 Reach = Callable[[ImageAddress, Platform | None], StoredImage]
 """Gives an image that is no file of this machine, with all its layers."""
 
@@ -51,16 +54,21 @@ def hardening_of(policy: ImagePolicy) -> frozenset[Hardening]:
 
 def scan_image(image: StoredImage, source: AdvisorySource, question: Question) -> ScanReport:
     """Judge what a container of ``image`` sees; every layer is proven on the way (BuildError)."""
+    return scan_image_with(image, _builtin(source, question), question)
+
+
+def scan_image_with(image: StoredImage, matcher: Matcher, question: Question) -> ScanReport:
+    """Do the same with whoever finds the vulnerabilities."""
     bases = _named_bases(image) if question.bases is None else question.bases
     said = dict(image.annotations)
     base = said.get(_BASE_NAME) or said.get(_BASE_DIGEST, "")
-    report = _scan_tree(tree(image), source, question, development=False, base=base)
+    report = _scan_tree(tree(image), matcher, question, development=False, base=base)
     return replace(report, facts=ImageFacts(config=image.config.config, bases=bases))
 
 
 def _scan_tree(
     files: Iterable[TreeFile],
-    source: AdvisorySource,
+    matcher: Matcher,
     question: Question,
     *,
     development: bool,
@@ -69,8 +77,11 @@ def _scan_tree(
     """One pass: the inventory, the reasons, and what a policy may speak of."""
     record, watch = RecordKeeper(base=base), PolicyWatch(hardening=question.hardening)
     inventory = take_inventory(record.follow(watch.follow(files)), development=development)
-    report = scan_inventory(inventory, source, subject=question.subject, now=question.now)
-    return replace(record.explain(report), sightings=watch.sightings())
+    return replace(record.explain(matcher(inventory)), sightings=watch.sightings())
+
+
+def _builtin(source: AdvisorySource, question: Question) -> Matcher:
+    return lambda inventory: scan_inventory(inventory, source, subject=question.subject, now=question.now)
 
 
 def _named_bases(image: StoredImage) -> tuple[str, ...]:
@@ -100,7 +111,7 @@ def scan_reference(
     opened = open_reference(reference, platform=platform, reach=reach)
     if isinstance(opened, Path):
         here = replace(question, subject=str(opened))
-        report = _scan_tree(walk_root(opened), source, here, development=True)
+        report = _scan_tree(walk_root(opened), _builtin(source, here), here, development=True)
         inventory = report.inventory
         known = inventory.components or inventory.elf_files or inventory.distribution or not inventory.files
         return report if known else replace(report, unscannable=(*report.unscannable, _NO_ROOT))

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.built import Built
-from tests.support.opinions import syft, syft_of_bill, trivy, trivy_holes, trivy_packages, unpack_trivy_cache
+from tests.support.opinions import (
+    syft,
+    syft_of_bill,
+    trivy,
+    trivy_holes,
+    trivy_packages,
+    trivy_program,
+    unpack_trivy_cache,
+)
 from tests.support.tools import REPOSITORY, rootlet, shared_folder
 
 LANGUAGES = (
@@ -90,3 +99,18 @@ def test_bills_are_read_back(form: str, folder: Path, built: Built) -> None:
         (one["name"], one["version"]) for one in theirs
     )
     assert all("distro=debian-13" in one["purl"] for one in ours)
+
+
+def test_trivy_finds_and_our_gate_judges(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``scanner = "trivy"``: the same findings as trivy's own, by the data of its cache."""
+    recipe = folder / "judged.toml"
+    text = (REPOSITORY / "recipes/redis.toml").read_text(encoding="utf-8")
+    recipe.write_text(f'{text}\n[scan]\nscanner = "trivy"\nmax_database_age = "any"\n', encoding="utf-8")
+    monkeypatch.setenv("PATH", f"{trivy_program().parent}:{os.environ['PATH']}")
+    for name, value in {"CACHE_DIR": str(folder), "SKIP_DB_UPDATE": "true", "OFFLINE_SCAN": "true"}.items():
+        monkeypatch.setenv(f"TRIVY_{name}", value)
+    monkeypatch.setenv("TRIVY_SKIP_JAVA_DB_UPDATE", "true")
+    done = rootlet("build", recipe, "--no-test", "--to", f"oci:{folder}/judged", "--json", cwd=folder)
+    holes = trivy_holes(trivy("image", "--input", folder / "judged", cache=folder))
+    (platform,) = json.loads(done.stdout)["platforms"]
+    assert sum(dict(platform["findings"]).values()) == len(holes) > 0

