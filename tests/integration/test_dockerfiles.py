@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -29,6 +30,7 @@ SAMPLE = ("busybox", "caddy", "nginx", "python", "sftp")
 """Of every kind: links, a CA bundle, settings, thousands of paths, accounts and setgid programs."""
 NET_RAW = "\x01\0\0\x02\0\x20" + "\0" * 14
 """cap_net_raw=ep, as the kernel keeps it."""
+EXAMPLES = sorted(path.parent.name for path in (REPOSITORY / "examples").glob("*/recipe.toml"))
 DOCKER_SAMPLE = ("busybox", "memcached", "nginx", "sqlite3")
 
 # Debian's Essential packages: what Debian's own image has besides apt.
@@ -138,6 +140,15 @@ def test_buildah_makes_what_rootlet_makes(name: str, bench: Bench, tmp_path: Pat
     dockerfile = bench.dockerfile(recipe, tmp_path)
     bench.buildah.build(dockerfile, tmp_path, tmp_path / "image.tar")
     bench.same(recipe, tmp_path / "image.tar")
+
+
+@pytest.mark.parametrize("name", EXAMPLES if full_run() else ("python-service",))
+def test_buildah_makes_what_rootlet_makes_of_an_example(name: str, bench: Bench, tmp_path: Path) -> None:
+    folder = tmp_path / name
+    shutil.copytree(REPOSITORY / "examples" / name, folder)
+    dockerfile = bench.dockerfile(folder / "recipe.toml", folder)
+    bench.buildah.build(dockerfile, folder, tmp_path / "image.tar")
+    bench.same(folder / "recipe.toml", tmp_path / "image.tar")
 
 
 @pytest.mark.parametrize("builder", ["classic", "buildkit"])
