@@ -180,7 +180,7 @@ class _Stages:
 
     def _check_platform(self, task: Task) -> None:
         platform, native = self._supplies.platform, self._options.native
-        if native is not None and not runs_here(platform, native):
+        if task.runs_programs and native is not None and not runs_here(platform, native):
             raise MachineError(
                 f"The commands of the stage {task.source.name} for {platform} cannot run on this machine, "
                 f"which is {native}",

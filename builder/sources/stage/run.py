@@ -59,6 +59,11 @@ class Task:
     recipe: str = ""
     """Whose persistent caches are used."""
 
+    @property
+    def runs_programs(self) -> bool:
+        """Whether programs of its platform are run: its commands, or those that configure its packages."""
+        return bool(self.source.run or self.origin.locked)
+
     def keys(self, epoch: int | None) -> tuple[str, ...]:
         """The key before the first command, and after each of them."""
         source = self.source

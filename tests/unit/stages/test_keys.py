@@ -98,6 +98,13 @@ def test_bases_are_known_by_what_they_hold() -> None:
     assert debian_base((elsewhere,)).key == keys[1]
 
 
+def test_a_stage_that_only_collects_files_runs_nothing() -> None:
+    collecting = replace(TASK, source=replace(SOURCE, run=()))
+    assert TASK.runs_programs
+    assert not collecting.runs_programs
+    assert replace(collecting, origin=debian_base((locked("a"),))).runs_programs
+
+
 def test_values_of_secrets(tmp_path: Path) -> None:
     (tmp_path / "key").write_bytes(b"from file\n")
     secrets = (
