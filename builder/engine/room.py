@@ -7,7 +7,7 @@ the room, runs the command that cleans up, and ends; mounts end with the room.
 """
 
 # os and not pathlib, subprocess or tempfile, which take longer to import than all of this to run:
-# ruff: noqa: PTH102, PTH103, PTH123, PTH115, PTH208, PTH211
+# ruff: noqa: PTH102, PTH103, PTH123, PTH211
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ from builder.engine.frames import (
     frame,
     read_frame,
 )
+from builder.engine.usage import uses_more_than
 
 GRACE_SECONDS = 5.0
 """How long a command that is stopped may take to clean up after itself."""
@@ -290,17 +291,8 @@ class _Child:
         return False
 
     def _uses_too_much(self) -> bool:
-        """Whether what the stage's programs have for themselves alone is more than it may."""
-        used = sum(_anonymous(pid, "status", b"RssAnon:") for pid in self._programs())
-        if used > self.memory:  # after a fork two processes seem to have what they share: look closer
-            used = sum(_anonymous(pid, "smaps_rollup", b"Pss_Anon:") for pid in self._programs())
-        self.hungry = used > self.memory
+        self.hungry = uses_more_than(self.memory, pids=(os.getpid(), self.pid))
         return self.hungry
-
-    def _programs(self) -> list[str]:
-        """Processes that are neither this one nor buildah."""
-        own = {_program(str(os.getpid())), _program(str(self.pid))}
-        return [pid for pid in os.listdir("/proc") if pid.isdecimal() and _program(pid) not in own]
 
     def _feed(self, pending: memoryview, poll: select.poll) -> memoryview:
         try:
@@ -362,23 +354,6 @@ class _Child:
         with contextlib.suppress(ChildProcessError):
             while True:
                 os.waitpid(-1, 0)
-
-
-def _program(pid: str) -> str:
-    try:
-        return os.readlink(f"/proc/{pid}/exe")
-    except OSError:
-        return ""
-
-
-def _anonymous(pid: str, name: str, field: bytes) -> int:
-    """Bytes of a process by a field of a file in /proc that counts kB; 0 where it has ended."""
-    try:
-        with open(f"/proc/{pid}/{name}", "rb") as stream:
-            lines = stream.read().splitlines()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) << 10 for line in lines if line.startswith(field)), 0)
 
 
 def _trouble(error: OSError) -> dict[str, Any]:
