@@ -7,6 +7,9 @@ missing=""
 for package in $packages; do
     dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing="$missing $package"
 done
+# Java's compiler and node come from elsewhere on many machines.
+command -v javac >/dev/null 2>&1 || missing="$missing default-jdk-headless"
+command -v node >/dev/null 2>&1 || missing="$missing nodejs node-semver"
 [ -z "$missing" ] && exit 0
 
 if ! command -v apt-get >/dev/null 2>&1; then
