@@ -34,6 +34,7 @@ _SAID_BY_THE_AUTHOR = (
     ReasonKind.INSTALL,
     ReasonKind.RECIPE,
 )
+_OWN = (ReasonKind.INSTALL, ReasonKind.RECIPE)
 _FOUND_BY_NAME = (ReasonKind.NEEDED, ReasonKind.INTERPRETER)
 
 
@@ -119,7 +120,9 @@ class _Search:
     def _take(self, found: Iterable[Wish]) -> None:
         for wish in found:
             if not self._dropped(wish.node.path):
-                if wish.node.path not in self._needed:
+                known = self._needed.get(wish.node.path)
+                # A library that the author's own file lacks is missing, whichever rule takes that file too.
+                if known is None or known.reason.kind not in _OWN:
                     self._by_rules.add(wish.node.path)
                 self.add(wish.node, wish.reason, wish.links)
 

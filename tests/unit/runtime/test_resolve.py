@@ -592,3 +592,27 @@ def test_what_rules_take_in_vain_does_not_hide_that_the_start_lacks_its_interpre
     assert tuple(resolve(recipe, tree, LocalFiles(made={}), facts, rules).taken) == ("gone",)
     with pytest.raises(ResolutionError, match="/bin/sh, the interpreter of /usr/bin/app"):
         resolve(recipe, tree, LocalFiles(made={}), facts, rules, asked=("gone",))
+
+
+_MODULES = """
+[[rule]]
+name = "modules"
+about = "modules of the application"
+when.path = "/usr/lib/app/font.so"
+add = ["/usr/lib/app/*.so"]
+"""
+
+
+def test_a_module_of_a_package_that_a_rule_takes_too_may_do_without_a_library(tmp_path: Path) -> None:
+    """Java's font manager is in the named package, and wants what only a desktop has."""
+    module = {"/usr/lib/app/font.so": library("font.so", "libharfbuzz.so.0")}
+    tree = merged_tree([make_package(tmp_path, "libc6", LIBC), make_package(tmp_path, "app", module)])
+    recipe = Recipe(
+        path=tmp_path / "recipe.toml",
+        name="app",
+        platform=Platform("linux", "amd64"),
+        sources=(DebianSource(name="os", packages=("app",)),),
+    )
+    rules = read_rules(_MODULES, "r.toml")
+    closure = resolve(recipe, tree, LocalFiles(made={}), ElfFacts(None), rules)
+    assert [one.split(",")[0] for one in closure.warnings] == ["/usr/lib/app/font.so needs libharfbuzz.so.0"]
