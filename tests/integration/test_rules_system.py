@@ -17,9 +17,13 @@ pytestmark = [pytest.mark.network, pytest.mark.tools]
 TMP = "/tmp"  # noqa: S108 (inside the image)
 PYTHON = ("python3-minimal", "libpython3-stdlib")
 UNKNOWN_THREAD = """
-import threading
+import sys, threading, time
+class Late:  # the interpreter ends the thread while this one sleeps at its own end
+    def __del__(self, sleep=time.sleep):
+        sleep(0.5)
+sys.late = Late()
 threading.Thread(target=lambda: [None for _ in iter(int, 1)], daemon=True).start()
-print("over")
+print("over", flush=True)
 """
 HOME_KEY = r"""
 import os, pty, sys
