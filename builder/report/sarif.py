@@ -72,7 +72,6 @@ def _document(rules: Iterable[Object], results: list[Object]) -> str:
     driver = {
         "name": "rootlet",
         "semanticVersion": __version__,
-        "informationUri": "https://pypi.org/project/rootlet/",
         "rules": list(rules),
     }
     run = {"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results}

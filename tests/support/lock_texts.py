@@ -67,7 +67,7 @@ dev = [
 [[package]]
 name = "flask"
 version = "3.0.0"
-source = { registry = "https://pypi.org/simple" }
+source = { registry = "https://index.test/simple" }
 dependencies = [
     { name = "click", marker = "sys_platform == 'win32'" },
 ]
@@ -75,12 +75,12 @@ dependencies = [
 [[package]]
 name = "click"
 version = "8.1.7"
-source = { registry = "https://pypi.org/simple" }
+source = { registry = "https://index.test/simple" }
 
 [[package]]
 name = "pytest"
 version = "8.0.0"
-source = { registry = "https://pypi.org/simple" }
+source = { registry = "https://index.test/simple" }
 dependencies = [
     { name = "click" },
     { name = "pluggy" },
@@ -89,7 +89,7 @@ dependencies = [
 [[package]]
 name = "pluggy"
 version = "1.5.0"
-source = { registry = "https://pypi.org/simple" }
+source = { registry = "https://index.test/simple" }
 """
 PDM = """[[package]]
 name = "flask"

@@ -1,21 +1,20 @@
 """Where Python's packages come from: the recipe's index, else pip's settings on this machine.
 
-pip's files in pip's order (global, user, PIP_CONFIG_FILE), then its variables; of them only what says where
-packages are: index-url, extra-index-url, no-index, find-links. What says which (constraints, pre, …) belongs
-into the recipe.
+pip's files in pip's order (global, user, PIP_CONFIG_FILE), then its variables, else its own default; of them
+only what says where packages are: index-url, extra-index-url, no-index, find-links. What says which
+(constraints, pre, …) belongs into the recipe.
 """
 
 from __future__ import annotations
 
 import configparser
+import importlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from builder.recipe.source_model import PythonSource
 
-USUAL_INDEX = "https://pypi.org/simple"
-"""pip's own default."""
 _SECTIONS = ("global", "download", "install")
 _KEYS = ("index-url", "extra-index-url", "no-index", "find-links")
 _YES = frozenset({"1", "true", "yes", "on", "y", "t"})
@@ -41,7 +40,8 @@ def places_of(source: PythonSource, settings: Mapping[str, str]) -> Places:
         value = settings.get("PIP_" + key.upper().replace("-", "_"))
         if value:
             said[key] = value
-    indexes = (said.get("index-url", USUAL_INDEX), *said.get("extra-index-url", "").split())
+    first = said.get("index-url") or usual_index()
+    indexes = (*((first,) if first else ()), *said.get("extra-index-url", "").split())
     if said.get("no-index", "").lower() in _YES:
         indexes = ()
     links = (*own, *said.get("find-links", "").split())
@@ -49,6 +49,15 @@ def places_of(source: PythonSource, settings: Mapping[str, str]) -> Places:
         indexes=tuple(dict.fromkeys((*(one.rstrip("/") for one in indexes), *source.extra_indexes))),
         links=tuple(dict.fromkeys(links)),
     )
+
+
+def usual_index() -> str:
+    """The index that this machine's pip asks when nobody names one; "" where there is no pip."""
+    try:
+        known = importlib.import_module("pip._internal.models.index")
+    except ImportError:
+        return ""
+    return str(getattr(getattr(known, "PyPI", None), "simple_url", ""))
 
 
 def config_files(settings: Mapping[str, str]) -> tuple[Path, ...]:

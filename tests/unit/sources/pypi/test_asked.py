@@ -9,7 +9,7 @@ import pytest
 from builder.errors import ResolutionError
 from builder.recipe.source_model import PythonSource
 from builder.sources.pypi.asked import read_pyproject, read_requirements
-from builder.sources.pypi.settings import Places, places_of
+from builder.sources.pypi.settings import Places, places_of, usual_index
 
 SUM, OTHER = "a1" * 32, "b2" * 32
 
@@ -86,7 +86,7 @@ def test_places_are_the_recipes_or_those_of_pips_settings(tmp_path: Path) -> Non
         "XDG_CONFIG_DIRS": str(tmp_path / "xdg"),
         "PIP_CONFIG_FILE": str(tmp_path / "own"),
     }
-    usual = Places(indexes=("https://pypi.org/simple",))
+    usual = Places(indexes=(usual_index(),))
     plain = PythonSource(name="p")
     assert places_of(plain, {**home, "PIP_CONFIG_FILE": "/dev/null"}) == usual
     (tmp_path / "xdg/pip").mkdir(parents=True)
