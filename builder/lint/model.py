@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from builder.recipe.model import Severity
@@ -35,3 +36,8 @@ class LintReport:
     kind: str
     """"Dockerfile" or "recipe"."""
     remarks: tuple[Remark, ...]
+
+
+def in_order(remarks: Iterable[Remark]) -> tuple[Remark, ...]:
+    """Each once, by line; on one line the worst first."""
+    return tuple(sorted(dict.fromkeys(remarks), key=lambda one: (one.line, -one.rule.severity, one.rule.id)))

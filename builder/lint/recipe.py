@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 
 from builder.lint import bases, commands, packages, settings
-from builder.lint.model import LintReport, Remark, Rule
+from builder.lint.model import LintReport, Remark, Rule, in_order
 from builder.lint.programs import invocations, of_words
 from builder.lint.secrets import is_secret_file, is_secret_name, secret_form
 from builder.recipe.model import Severity
@@ -39,9 +39,8 @@ Check = Callable[[Node, dt.date], Iterable[Remark]]
 
 def lint_recipe(root: Node, file: str, *, today: dt.date) -> LintReport:
     """Judge the settled tree of a recipe. Lines are those of the file that says it; fragments count too."""
-    found = {one: None for check in _CHECKS for one in check(root, today)}
-    ordered = sorted(found, key=lambda one: (one.line, -one.rule.severity, one.rule.id))
-    return LintReport(file=file, kind="recipe", remarks=tuple(ordered))
+    found = (one for check in _CHECKS for one in check(root, today))
+    return LintReport(file=file, kind="recipe", remarks=in_order(found))
 
 
 def _say(rule: Rule, node: Node, message: str, fix: str) -> Remark:

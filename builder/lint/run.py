@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from builder.lint import bases, commands, copies, packages, settings
 from builder.lint.dockerfile import Dockerfile, parse_dockerfile
-from builder.lint.model import LintReport, Remark, Rule
+from builder.lint.model import LintReport, Remark, Rule, in_order
 from builder.lint.subject import Subject
 
 CHECKS = (*bases.CHECKS, *packages.CHECKS, *commands.CHECKS, *copies.CHECKS, *settings.CHECKS)
@@ -16,13 +16,8 @@ def lint_dockerfile(text: str, file: str, *, has_ignore_file: bool) -> LintRepor
     """Read ``text`` and say what is wrong with it. BuildError where it is no Dockerfile."""
     dockerfile = parse_dockerfile(text, file)
     subject = Subject(dockerfile=dockerfile, has_ignore_file=has_ignore_file)
-    found = {one: None for check in CHECKS for one in check(subject) if not _is_ignored(one, dockerfile)}
+    found = (one for check in CHECKS for one in check(subject) if not _is_ignored(one, dockerfile))
     return LintReport(file=file, kind="Dockerfile", remarks=in_order(found))
-
-
-def in_order(remarks: dict[Remark, None]) -> tuple[Remark, ...]:
-    """By line; on one line the worst first."""
-    return tuple(sorted(remarks, key=lambda one: (one.line, -one.rule.severity, one.rule.id)))
 
 
 def _is_ignored(one: Remark, dockerfile: Dockerfile) -> bool:

@@ -6,6 +6,7 @@ import json
 
 from builder.lint.model import LintReport, Remark
 from builder.recipe.model import Severity
+from builder.report.scan import clean
 
 _COLOURS = {Severity.CRITICAL: "\x1b[1;31m", Severity.HIGH: "\x1b[31m", Severity.MEDIUM: "\x1b[33m"}
 _PLAIN = "\x1b[0m"
@@ -27,8 +28,8 @@ def _paragraph(one: Remark, file: str, *, colour: bool) -> str:
     shade = _COLOURS.get(one.rule.severity, "") if colour else ""
     place = f"{file}:{one.line}" if one.line else file
     return (
-        f"{place}: {shade}{word}{_PLAIN if shade else ''} {_printable(one.message)} [{one.rule.id}]\n"
-        f"    {_printable(one.fix)}\n"
+        f"{place}: {shade}{word}{_PLAIN if shade else ''} {clean(one.message)} [{one.rule.id}]\n"
+        f"    {clean(one.fix)}\n"
     )
 
 
@@ -48,7 +49,3 @@ def render_lint_json(report: LintReport) -> str:
     ]
     document = {"schema": 1, "file": report.file, "kind": report.kind, "remarks": remarks}
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-
-
-def _printable(text: str) -> str:
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
