@@ -186,7 +186,9 @@ class Sysroot:
         """Every node under the folder ``path`` (not itself), depth first in sorted order."""
         pending = [f"{path.rstrip('/')}/{name}" for name in reversed(self.children(path))]
         while pending:  # no recursion: a package may nest folders deeper than Python nests calls
-            child = self._nodes[pending.pop()]
+            child = self.get(pending.pop())
+            if child is None:
+                continue
             yield child
             if child.kind is Kind.DIRECTORY:
                 pending += (f"{child.path}/{name}" for name in reversed(self.children(child.path)))

@@ -76,18 +76,6 @@ class FolderSysroot(Sysroot):
             self._seen.unreadable[path] = str(error.strerror)
             return ()
 
-    def below(self, path: str) -> Iterator[Node]:
-        """Every node under the folder ``path`` (not itself), depth first in sorted order."""
-        start = path.rstrip("/")
-        pending = [f"{start}/{name}" for name in reversed(self.children(path))]
-        while pending:
-            child = self._seen.get(pending.pop())
-            if child is None:
-                continue
-            yield child
-            if child.kind is Kind.DIRECTORY:
-                pending += (f"{child.path}/{name}" for name in reversed(self.children(child.path)))
-
     def overlay(self, nodes: Iterable[Node]) -> Sysroot:
         """A sysroot of the whole folder, read now, with ``nodes`` laid over it."""
         return Sysroot(self).overlay(nodes)

@@ -60,18 +60,6 @@ class Underlaid(Sysroot):
         names = {name for tree in (self._top, *self._below) for name in _children(tree, path)}
         return tuple(sorted(name for name in names if self.get(f"{prefix}/{name}") is not None))
 
-    def below(self, path: str) -> Iterator[Node]:
-        """Every node under the folder ``path`` (not itself), depth first in sorted order."""
-        start = path.rstrip("/")
-        pending = [f"{start}/{name}" for name in reversed(self.children(path))]
-        while pending:
-            child = self.get(pending.pop())
-            if child is None:
-                continue
-            yield child
-            if child.kind is Kind.DIRECTORY:
-                pending += (f"{child.path}/{name}" for name in reversed(self.children(child.path)))
-
     def overlay(self, nodes: Iterable[Node]) -> Sysroot:
         """The same trees below, with ``nodes`` laid over the top."""
         return Underlaid(self._top.overlay(nodes), self._below)

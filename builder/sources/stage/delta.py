@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from builder.sysroot import Kind, Node, Package, Sysroot
+from builder.sysroot import Kind, Node, Package, Sysroot, children_by_parent
 
 
 class DeltaSysroot(Sysroot):
@@ -19,7 +19,7 @@ class DeltaSysroot(Sysroot):
         self._gone = frozenset(gone)
         self.packages: Mapping[str, Package] = base.packages
         self._nodes = self._found = _Found(base, self._changed, self._gone)
-        self._inside = _by_parent(self._changed)
+        self._inside = children_by_parent(self._changed)
 
     @property
     def changes(self) -> Mapping[str, Node]:
@@ -40,18 +40,6 @@ class DeltaSysroot(Sysroot):
         names = {name for name in self._base.children(path) if f"{prefix}/{name}" not in self._gone}
         return tuple(sorted(names.union(self._inside.get(path, ()))))
 
-    def below(self, path: str) -> Iterator[Node]:
-        """Every node under the folder ``path`` (not itself), depth first in sorted order."""
-        start = path.rstrip("/")
-        pending = [f"{start}/{name}" for name in reversed(self.children(path))]
-        while pending:
-            child = self.get(pending.pop())
-            if child is None:
-                continue
-            yield child
-            if child.kind is Kind.DIRECTORY:
-                pending += (f"{child.path}/{name}" for name in reversed(self.children(child.path)))
-
     def overlay(self, nodes: Iterable[Node]) -> Sysroot:
         """The same tree with more nodes laid over it."""
         return DeltaSysroot(self, nodes, ())
@@ -64,15 +52,6 @@ class DeltaSysroot(Sysroot):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
-
-
-def _by_parent(nodes: Iterable[str]) -> Mapping[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for path in nodes:
-        if path != "/":
-            parent, _, name = path.rpartition("/")
-            found.setdefault(parent or "/", []).append(name)
-    return found
 
 
 class _Found(dict[str, Node]):
